@@ -1,0 +1,1 @@
+"""Tuttu: six services that make one customer register out of events."""
