@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import jgo
 import requests
@@ -24,9 +25,10 @@ LIST = Path(__file__).with_name("jars.sha256")
 KAFKA_VERSION = "4.2.1"
 POSTGRES_VERSION = "18.1.0"
 POSTGRES_PLATFORMS = ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8", "windows-amd64")
-PARALLEL_DOWNLOADS = 16
+PARALLEL = 16
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,15 @@ def fetch(what: str, jars: Sequence[Jar], report: Report) -> list[Path]:
     Raises RegistryUnreachable, JarMismatch.
     """
     cache = folders.cache() / "jars"
-    missing = [jar for jar in jars if not (cache / jar.file_name).is_file()]
+    missing = [
+        jar for jar, good in zip(jars, _map(lambda jar: _is_good(jar, cache), jars), strict=True) if not good
+    ]
     if missing:
         report(f"fetching {what} ({sum(jar.size_bytes for jar in missing) / 1e6:.0f} MB)")
-        cache.mkdir(parents=True, exist_ok=True)
+        folders.create(what, cache)
         # jgo writes in place: a private folder beside the cache keeps half a file out of it.
         with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as staging:
-            _each(missing, lambda jar: _fetch_one(jar, Path(staging), cache / jar.file_name))
-    present = [jar for jar in jars if jar not in missing]
-    _each(present, lambda jar: _check(jar, cache / jar.file_name))
+            _map(lambda jar: _fetch_one(jar, Path(staging), cache), missing)
     return [cache / jar.file_name for jar in jars]
 
 
@@ -100,7 +102,7 @@ def write_list(report: Report) -> None:
     log4j = next(c for c in coordinates if c.startswith("org.apache.logging.log4j:log4j-core:"))
     coordinates.append(log4j.replace("log4j-core", "log4j-slf4j-impl"))
     coordinates += [f"{_postgres_coordinate(name)}:{POSTGRES_VERSION}" for name in POSTGRES_PLATFORMS]
-    with tempfile.TemporaryDirectory() as staging, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+    with tempfile.TemporaryDirectory() as staging, ThreadPoolExecutor(PARALLEL) as pool:
         report(f"fetching {len(coordinates)} jars")
         files = list(pool.map(lambda coordinate: _download(coordinate, Path(staging)), coordinates))
         lines = [
@@ -115,15 +117,22 @@ def _postgres_coordinate(platform: str) -> str:
     return f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}"
 
 
-def _each(jars: Iterable[Jar], action: Callable[[Jar], None]) -> None:
-    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        list(pool.map(action, jars))
+def _map(action: Callable[[Jar], T], jars: Iterable[Jar]) -> list[T]:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(action, jars))
 
 
-def _fetch_one(jar: Jar, staging: Path, target: Path) -> None:
+def _is_good(jar: Jar, cache: Path) -> bool:
+    file = cache / jar.file_name
+    return file.is_file() and _sha256(file) == jar.sha256
+
+
+def _fetch_one(jar: Jar, staging: Path, cache: Path) -> None:
     file = _download(jar.coordinate, staging)
-    _check(jar, file)
-    file.replace(target)
+    actual = _sha256(file)
+    if actual != jar.sha256:
+        raise errors.JarMismatch(jar=jar.coordinate, actual=actual, expected=jar.sha256)
+    file.replace(cache / jar.file_name)
 
 
 def _download(coordinate: str, staging: Path) -> Path:
@@ -136,13 +145,6 @@ def _download(coordinate: str, staging: Path) -> Path:
     except (requests.RequestException, RuntimeError, OSError) as error:
         # jgo says RuntimeError for "not found"
         raise errors.RegistryUnreachable(jar=coordinate, reason=error) from error
-
-
-def _check(jar: Jar, file: Path) -> None:
-    actual = _sha256(file)
-    if actual != jar.sha256:
-        file.unlink()  # so that the next start fetches it again
-        raise errors.JarMismatch(jar=file, actual=actual, expected=jar.sha256)
 
 
 def _sha256(file: Path) -> str:

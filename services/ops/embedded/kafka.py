@@ -43,6 +43,9 @@ SETTINGS = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # After a kill the node refuses itself until its former session has expired: 3 s instead of 9.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     # small
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",

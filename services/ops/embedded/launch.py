@@ -1,7 +1,7 @@
 """Becomes a server that does not outlive its parent: `python launch.py PARENT SIGNAL UID GID COMMAND...`
 
 Done in a process of its own rather than in subprocess's `preexec_fn`, which is not safe beside threads.
-Gives up root when UID is not 0, asks Linux for SIGNAL on the parent's death, and becomes the command: same pid.
+Gives up root when UID is not 0, asks Linux for SIGNAL on the parent's death, and becomes the command.
 """
 
 import ctypes

@@ -36,8 +36,10 @@ def check_free(server: str, port: int) -> None:
 def _listener(port: int) -> str | None:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN":
-                name = psutil.Process(connection.pid).name() if connection.pid else "unknown"
+            if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
+                continue
+            if connection.laddr.port == port:
+                name = psutil.Process(connection.pid).name()
                 return f"process {connection.pid} ({name}) listens there"
     except psutil.Error:
         pass  # macOS shows other people's connections to root only

@@ -143,14 +143,16 @@ class ServerProcess:
 
     async def _gone(self, processes: Sequence[psutil.Process], within_s: float) -> bool:
         deadline = time.monotonic() + within_s
-        while True:
-            if self._process:
-                self._process.poll()  # takes the child's status, without which it stays as a zombie
-            if not any(_lives(process) for process in processes):
-                return True
+        while any(self._lives(process) for process in processes):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(POLL_S)
+        return True
+
+    def _lives(self, process: psutil.Process) -> bool:
+        if self._process and self._process.pid == process.pid:
+            return self._process.poll() is None  # takes its status, without which it stays as a zombie
+        return _lives(process)
 
     def _forget(self) -> None:
         _running.discard(self)
@@ -194,6 +196,9 @@ def _find(pid: int, started: float) -> psutil.Process | None:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            # Where nobody collects orphans it stays so; its ports are free when its last thread is gone.
+            return process.num_threads() > 1
+        return process.is_running()
     except psutil.NoSuchProcess:
         return False
