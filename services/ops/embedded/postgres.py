@@ -140,9 +140,7 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             tail = (done.stdout + done.stderr)[-2000:]
-            raise errors.StartFailed(
-                server=self._process.name, reason="initdb failed", log="the output", tail=tail
-            )
+            raise errors.StartFailed(server=self._process.name, reason="initdb failed", log="the output", tail=tail)
         new.rename(self._cluster)
 
     def _discard_stale_lock(self) -> None:

@@ -65,16 +65,12 @@ class ServerProcess:
         left = _find(traces.pid, traces.started)
         if left is not None:
             if _find(traces.owner, traces.owner_started):
-                raise errors.FolderInUse(
-                    server=self.name, folder=self.folder, pid=left.pid, owner=traces.owner
-                )
+                raise errors.FolderInUse(server=self.name, folder=self.folder, pid=left.pid, owner=traces.owner)
             report(f"stopping {self.name} of an earlier run (process {left.pid})")
             await self._end(left)
         self._traces.unlink(missing_ok=True)
 
-    def spawn(
-        self, command: Sequence[str], *, who: folders.Account | None = None, env: Mapping[str, str]
-    ) -> None:
+    def spawn(self, command: Sequence[str], *, who: folders.Account | None = None, env: Mapping[str, str]) -> None:
         """Start the process; its output goes to `log`, the one of the run before to `server.log.1`."""
         if self.log.exists():
             self.log.replace(self.log.with_name("server.log.1"))

@@ -1,0 +1,1 @@
+"""What all services share and that knows no contact: runtime, envelope, database, web, health, settings."""

@@ -1,0 +1,119 @@
+"""The owner's reader of its own state topics: in the end the last record of a key is the row.
+
+Two workers may send the states of one contact in the wrong order, or one may send late, after its successor. Whoever
+wrote them, the guard sees the records: where the last of a key is below the row, it publishes the row; where it is
+above (a restored backup), it lifts the row and publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from services.kit import metrics
+from services.kit.database import Pool
+from services.kit.runtime.inputs import State
+from services.kit.runtime.producer import Producer
+from services.kit.settings import Platform
+
+_REMEMBERED = 200_000
+_DOUBT_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Guard(Service):
+    """Watches the state topics of a service, in a consumer group of its own, so that workers share the partitions."""
+
+    def __init__(
+        self, service: str, *, platform: Platform, pool: Pool, producer: Producer, states: Sequence[State]
+    ) -> None:
+        super().__init__()
+        self.service = service
+        self._platform = platform
+        self._pool = pool
+        self._producer = producer
+        self._states = {platform.topic_prefix + state.topic: state for state in states}
+        self._last: OrderedDict[tuple[str, UUID], int] = OrderedDict()
+        self._doubts: set[tuple[str, UUID]] = set()
+
+    @Service.task
+    async def _run(self) -> None:
+        kafka = AIOKafkaConsumer(
+            bootstrap_servers=self._platform.kafka,
+            client_id=f"{self.service}-guard",
+            group_id=f"{self._platform.topic_prefix}{self.service}-guard",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=5000,
+            fetch_max_wait_ms=500,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+        )
+        kafka.subscribe(list(self._states))
+        try:
+            await kafka.start()
+            while not self.should_stop:
+                await self._round(kafka)
+        finally:
+            try:
+                async with asyncio.timeout(3):
+                    await kafka.stop()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.info("guard did not leave in order", service=self.service, error=repr(error))
+
+    async def _round(self, kafka: AIOKafkaConsumer) -> None:
+        """Read for a while, let what is under way arrive, settle the doubts, and only then move the group's offsets."""
+        until = time.monotonic() + _DOUBT_S
+        while time.monotonic() < until and not self.should_stop:
+            for tp, records in (await kafka.getmany(timeout_ms=500)).items():
+                for record in records:
+                    self._note(tp.topic, record.key, dict(record.headers).get("version"))
+        if not self._doubts:
+            return
+        await self.settle()
+        try:
+            async with asyncio.timeout(2):
+                await kafka.commit()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.debug("guard's offsets not committed", service=self.service, error=repr(error))
+
+    def _note(self, topic: str, key: bytes | None, version: bytes | None) -> None:
+        if key is None or version is None:
+            return  # not of this service's making; a consumer makes a dead letter of it
+        try:
+            name, number = (topic, UUID(key.decode())), int(version)
+        except ValueError:
+            return
+        before = self._last.pop(name, None)
+        self._last[name] = number
+        if before is None or number < before:
+            self._doubts.add(name)
+        if len(self._last) > _REMEMBERED:
+            self._last.popitem(last=False)
+
+    async def settle(self) -> None:
+        """Compare the last record of each doubtful key with its row, and mend."""
+        doubts, self._doubts = self._doubts, set()
+        for topic, state in self._states.items():
+            seen = {key: self._last[topic, key] for name, key in doubts if name == topic and (topic, key) in self._last}
+            if not seen:
+                continue
+            async with self._pool.acquire() as connection:
+                rows = await state.versions(connection, seen.keys())
+                above = {key: version for key, version in seen.items() if key in rows and version > rows[key]}
+                behind = [key for key, version in seen.items() if key in rows and version < rows[key]]
+                lifted = await state.lift(connection, above) if above else ()
+                messages = await state.load(connection, [*behind, *lifted]) if behind or lifted else ()
+            if messages:
+                metrics.states_republished.labels(self.service, state.topic, "guard").inc(len(messages))
+                log.info("states republished", service=self.service, topic=state.topic, states=len(messages))
+                await self._producer.publish(messages)

@@ -1,0 +1,99 @@
+"""How far a service has come on each partition: rows of its own store, moved in the transaction of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from services.kit import errors
+from services.kit.database import Connection, load_queries
+
+_QUERIES = load_queries("services.kit")
+
+Partition = tuple[str, int]
+"""Topic, without an installation's prefix, and partition."""
+
+
+class Fenced(errors.TuttuError):
+    """Another worker has claimed these partitions; this one's batch was rolled back."""
+
+
+class LogStartsAfterPosition(errors.TuttuError):
+    """{topic}[{partition}] begins at offset {start}, but {service} has only come to {position}: {missing} records are
+    gone (retention, or a restored backup). Restore them, or pass them by hand: `tuttu skip {service} {topic}
+    {partition} --to {start}`."""
+
+
+@dataclass(slots=True)
+class Position:
+    """One partition as this worker holds it; offsets are those of the next record."""
+
+    epoch: int
+    applied: int
+    produced: int
+    touched: Collection[UUID] = field(default=())
+    written: tuple[int, int] = (-1, -1)
+    """(applied, produced) as the store has them."""
+
+    @property
+    def dirty(self) -> bool:
+        return self.written != (self.applied, self.produced)
+
+
+async def claim(connection: Connection, starts: Mapping[Partition, int]) -> dict[Partition, Position]:
+    """Take over partitions: rows that are missing begin at `starts`, every epoch grows, so former owners are fenced."""
+    if not starts:
+        return {}
+    async with connection.transaction():
+        wanted = sorted(starts)
+        topics, partitions = [topic for topic, _ in wanted], [partition for _, partition in wanted]
+        await connection.execute(_QUERIES["insert_positions"], topics, partitions, [starts[key] for key in wanted])
+        await connection.execute(_QUERIES["lock_positions"], topics, partitions)
+        rows = await connection.fetch(_QUERIES["claim_positions"], topics, partitions)
+    return {
+        (row["topic"], row["partition"]): Position(
+            row["epoch"],
+            row["applied"],
+            row["produced"],
+            row["touched"],
+            # A row that names touched contacts wants writing once they are sent, wherever its offsets stand.
+            (-1, -1) if row["touched"] else (row["applied"], row["produced"]),
+        )
+        for row in rows
+    }
+
+
+async def move(
+    connection: Connection, held: Mapping[Partition, Position], first: Partition | None, touched: Collection[UUID]
+) -> None:
+    """Write `applied` and `produced` of these partitions; `touched` goes to the row of `first`, others get none.
+
+    Raises `Fenced` when one of them has another owner; the caller's transaction must not commit then.
+    """
+    keys = sorted(held, key=lambda key: (key != first, key))
+    updated = await connection.fetchval(
+        _QUERIES["move_positions"],
+        [topic for topic, _ in keys],
+        [partition for _, partition in keys],
+        [held[key].epoch for key in keys],
+        [held[key].applied for key in keys],
+        [held[key].produced for key in keys],
+        list(touched),
+    )
+    if updated != len(keys):
+        raise Fenced()
+
+
+async def read(connection: Connection, keys: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
+    """(epoch, applied) of these partitions, as the store has them."""
+    rows = await connection.fetch(
+        _QUERIES["read_positions"], [topic for topic, _ in keys], [partition for _, partition in keys]
+    )
+    return {(row["topic"], row["partition"]): (row["epoch"], row["applied"]) for row in rows}
+
+
+async def skip(connection: Connection, topic: str, partition: int, to: int) -> bool:
+    """Pass records by hand, up to the offset `to`, without applying them; False where the position is further."""
+    status = await connection.execute(_QUERIES["skip_to"], topic, partition, to)
+    return str(status) == "UPDATE 1"

@@ -1,0 +1,212 @@
+"""HTTP at the edge: keys and scopes, problem+json, keyset cursors, metrics; the same for all services."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import asyncpg
+import msgspec
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kit import database, errors, keys, metrics
+
+Principal = keys.Principal
+log = structlog.get_logger(__name__)
+
+
+class InvalidCursor(errors.InvalidInput):
+    """This cursor is not one of ours; take `next` from the page before, or leave it out to begin."""
+
+
+class IdempotencyKeyMissing(errors.BadRequest):
+    """Send an `Idempotency-Key` header (any text of 1 to 200 characters that is new for each command, such as a UUID);
+    a repeat with the same key changes nothing twice."""
+
+
+class Json(Response):
+    """msgspec structs, dataclasses, dicts as JSON; times in RFC 3339, ids as text."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
+
+
+def problem(error: errors.TuttuError) -> Response:
+    """RFC 9457: type, title, status, detail, and the faulty field where there is one."""
+    body: dict[str, Any] = {
+        "type": f"urn:tuttu:problem:{_kebab(type(error).__name__)}",
+        "title": _words(type(error).__name__),
+        "status": error.status,
+        "detail": error.detail,
+    }
+    field = getattr(error, "field", None)
+    if field:
+        body["field"] = field
+    headers = {}
+    if error.status in (429, 503):
+        headers["Retry-After"] = str(error.attributes.get("retry_after_s", 2))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(body), error.status, headers, "application/problem+json")
+
+
+def _kebab(name: str) -> str:
+    return _words(name).lower().replace(" ", "-")
+
+
+def _words(name: str) -> str:
+    spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in name).strip()
+    return spaced[:1] + spaced[1:].lower()
+
+
+# -- who asks
+
+
+def presented_key(request: Request) -> str | None:
+    """The key of a request: Bearer, the user name or password of Basic, or X-Api-Key."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return password or user
+    return request.headers.get("x-api-key")
+
+
+def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
+    """A dependency that lets only keys with `scope` (SERVICE:read|write|admin) pass; 401 without a key, else 403."""
+
+    async def dependency(request: Request) -> Principal:
+        store: keys.KeyStore = request.app.state.keys
+        text = presented_key(request)
+        principal = await store.find(text) if text else None
+        if principal is None:
+            raise errors.Unauthorized()
+        if not principal.may(scope):
+            raise errors.Forbidden(scope=scope)
+        return principal
+
+    return dependency
+
+
+async def _idempotency_key(idempotency_key: Annotated[str | None, Header()] = None) -> str:
+    if idempotency_key is None or not 1 <= len(idempotency_key) <= 200:
+        raise IdempotencyKeyMissing(field="Idempotency-Key")
+    return idempotency_key
+
+
+IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+
+
+# -- pages of results
+
+
+def page_limit(default: int = 50, maximum: int = 200) -> Any:
+    """The type of a `limit` parameter: how many rows a page has at most."""
+    return Annotated[int, Query(ge=1, le=maximum, description=f"Rows a page, {default} if not given.")]
+
+
+def encode_cursor(*values: Any) -> str:
+    """An opaque cursor that names the last row of a page by its sort values (text, numbers, times, ids)."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, kind: Any = tuple[str, str]) -> Any:
+    """The sort values inside a cursor, as the tuple type `kind`. Raises `InvalidCursor`."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return msgspec.json.decode(raw, type=kind)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise InvalidCursor(field="cursor") from error
+
+
+# -- the application of one service
+
+
+def create_app(service: str, routers: Sequence[APIRouter], key_store: keys.KeyStore) -> FastAPI:
+    """The HTTP application of one service, to be mounted under its path."""
+    app = FastAPI(title=f"Tuttu {service}", openapi_url="/openapi.json", docs_url="/docs", redoc_url=None)
+    app.state.keys = key_store
+    app.state.service = service
+    for router in routers:
+        app.include_router(router)
+    add_error_handlers(app, service)
+    app.add_middleware(_Measured, service=service)
+    return app
+
+
+def add_error_handlers(app: FastAPI, service: str) -> None:
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.TuttuError)
+        return problem(error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return problem(errors.InvalidInput(f"{place}: {first['msg']}", field=place))
+
+    async def framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        plain = errors.TuttuError(str(error.detail))
+        plain.status = error.status_code  # type: ignore[misc]  # the framework's own errors have any status
+        return problem(plain)
+
+    async def database_away(request: Request, error: Exception) -> Response:
+        log.warning("database does not answer", service=service, error=repr(error))
+        return problem(database.DatabaseUnavailable(part=service))
+
+    app.add_exception_handler(errors.TuttuError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, framework)
+    for kind in (
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.InterfaceError,
+        OSError,
+        TimeoutError,
+    ):
+        app.add_exception_handler(kind, database_away)
+
+
+class _Measured:
+    """Times every request under the route's template, so that no id becomes a label."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            metrics.requests.labels(self._service, scope["method"], route, status).observe(
+                time.perf_counter() - started
+            )
