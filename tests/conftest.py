@@ -66,7 +66,5 @@ def topic_prefix(unique: str) -> str:
 def _address(variable: str) -> str:
     address = os.environ.get(variable)
     if not address:
-        pytest.fail(
-            f"No servers here: they start unless only {' and '.join(servers.NEED_NONE)} are selected."
-        )
+        pytest.fail(f"No servers here: they start unless only {' and '.join(servers.NEED_NONE)} are selected.")
     return address

@@ -28,7 +28,10 @@ async def temporary_servers(
     kafka = EmbeddedKafka(folder / "kafka", settings={"group.min.session.timeout.ms": "500"}, report=report)
     postgres = EmbeddedPostgres(folder / "postgres", settings=UNSAFE, report=report)
     try:
-        await asyncio.gather(kafka.start(), postgres.start())
+        # Both to their end: one that fails must not leave the other half-way.
+        for outcome in await asyncio.gather(kafka.start(), postgres.start(), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
         yield kafka, postgres
     finally:
         await asyncio.gather(kafka.stop(), postgres.stop())

@@ -155,6 +155,14 @@ async def test_a_folder_that_cannot_be_made_says_so(folder: Path) -> None:
         await EmbeddedKafka(folder / "file" / "kafka").start()
 
 
+def test_a_cache_that_cannot_be_made_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TUTTU_CACHE", str(tmp_path / "file"))
+
+    with pytest.raises(errors.CacheNotWritable, match="TUTTU_CACHE"):
+        jars.fetch("a greeting", [JAR], print)
+
+
 async def test_a_server_that_does_not_start_shows_the_end_of_its_log(folder: Path) -> None:
     postgres = EmbeddedPostgres(folder / "postgres", settings={"shared_buffers": "nonsense"})
 
@@ -180,9 +188,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
             server.terminate()
 
 
-JAR = jars.Jar(
-    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5, "org.example:greeting:1.0"
-)
+JAR = jars.Jar("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5, "org.example:greeting:1.0")
 
 
 def _publish(registry: Path, content: bytes) -> None:
@@ -225,9 +231,7 @@ def test_a_registry_without_the_jar_says_what_to_do() -> None:
         jars.fetch("a greeting", [JAR], print)
 
 
-def test_a_registry_that_does_not_answer_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_registry_that_does_not_answer_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TUTTU_MAVEN_REPOSITORY", f"http://{ports.HOST}:{ports.free()}")
     monkeypatch.setenv("NO_PROXY", ports.HOST)
     monkeypatch.setenv("TUTTU_CACHE", str(tmp_path / "cache"))
