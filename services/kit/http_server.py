@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator, Sequence
 
 import uvicorn
@@ -24,6 +25,16 @@ class HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises `PortOccupied` when something listens there already; says so before minutes of setting up."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise PortOccupied(host=host, port=port) from None
 
 
 def mount(services: Sequence[Running]) -> FastAPI:
@@ -47,10 +58,8 @@ async def serve(site: FastAPI, *, host: str, port: int) -> tuple[HttpServer, asy
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    try:
-        sock = config.bind_socket()
-    except SystemExit:
-        raise PortOccupied(host=host, port=port) from None
+    check_free(host, port)
+    sock = config.bind_socket()
     server = HttpServer(config)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     while not (server.started or task.done()):  # noqa: ASYNC110  # uvicorn has a flag and no event

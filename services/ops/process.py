@@ -8,10 +8,12 @@ import importlib
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+import asyncpg
 import structlog
 
 from services.kit import application, http_server
 from services.kit.application import Build, Running
+from services.kit.runtime import positions
 from services.kit.settings import Platform
 
 NAMES = ("intake", "dedupe", "tagging-rules", "activity", "directory", "subscriptions")
@@ -82,6 +84,26 @@ def stop_signals() -> asyncio.Event:
     return stop
 
 
+async def until(stop: asyncio.Event, started: Sequence[Running]) -> None:
+    """Wait for `stop`. Raises `application.Crashed` when a service stops by itself before."""
+    crash, asked = asyncio.create_task(first_crash(started)), asyncio.create_task(stop.wait())
+    done, waiting = await asyncio.wait({crash, asked}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if crash in done:
+        one = crash.result()
+        raise application.Crashed(service=one.name, reason=application.describe(one.crash_reason))
+
+
+async def skip(environment: Mapping[str, str], service: str, topic: str, partition: int, to: int) -> bool:
+    """Move a service's position by hand; False where it is further already."""
+    connection = await asyncpg.connect(application.database_of(service, environment))
+    try:
+        return await positions.skip(connection, topic, partition, to)
+    finally:
+        await connection.close()
+
+
 async def run_until_stopped(
     services: Mapping[str, Build],
     platform: Platform,
@@ -93,10 +115,4 @@ async def run_until_stopped(
     """Run services until a signal. Raises `application.Crashed` when one of them stopped by itself."""
     stop = stop_signals()
     async with running(services, platform, environment, host=host, port=port) as started:
-        crash, asked = asyncio.create_task(first_crash(started)), asyncio.create_task(stop.wait())
-        done, waiting = await asyncio.wait({crash, asked}, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        if crash in done:
-            one = crash.result()
-            raise application.Crashed(service=one.name, reason=application.describe(one.crash_reason))
+        await until(stop, started)
