@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.kit import errors, logs
-from services.ops import access, process, topics
+from services.ops import access, process, schemas, topics
 from services.ops import up as whole
 from services.ops.installation import FOLDER, Installation, platform_of
 
@@ -97,6 +97,31 @@ def skip(
         console.print(f"{service} goes on at offset {to} of {topic}[{partition}].")
     else:
         raise errors.Conflict(reason=f"{service} has no position below {to} on {topic}[{partition}]")
+
+
+@app.command()
+def bench(
+    events: Annotated[int, typer.Option(help="How many to send for the throughput.")] = 60_000,
+    contacts: Annotated[int, typer.Option(help="Of how many customers.")] = 10_000,
+    rate: Annotated[float | None, typer.Option(help="Events a second; as fast as they are taken if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the figures as JSON.")] = None,
+) -> None:
+    """Measure the whole way on this machine, with servers and data of its own."""
+    from services.ops import bench as benchmark
+
+    figures = asyncio.run(benchmark.bench(benchmark.Options(events, contacts, rate, out), _report))
+    console.print(benchmark.table(figures))
+
+
+@app.command("schemas")
+def write_schemas(
+    check: Annotated[bool, typer.Option("--check/--write", help="Compare with the code, or write from it.")] = True,
+) -> None:
+    """The contract in files: schemas/ follows from the structs of the services."""
+    if not check:
+        console.print(f"{schemas.write()} files changed.")
+    elif found := schemas.differences():
+        raise errors.Conflict(reason=f"schemas/ does not follow from the code: {', '.join(found)}; run `make schemas`")
 
 
 @topics_app.command("create")

@@ -43,21 +43,26 @@ def _port(preferred: int) -> int:
 
 
 @contextlib.asynccontextmanager
-async def servers(installation: Installation, report: Report) -> AsyncIterator[dict[str, str]]:
-    """Embedded Kafka and PostgreSQL on the installation's folder; gives the environment that leads to them."""
+async def servers(
+    installation: Installation, report: Report
+) -> AsyncIterator[tuple[dict[str, str], EmbeddedKafka, EmbeddedPostgres]]:
+    """Embedded Kafka and PostgreSQL on the installation's folder, with the environment that leads to them."""
     kafka = EmbeddedKafka(installation.folder / "kafka", _port(_KAFKA_PORT), report=report)
     postgres = EmbeddedPostgres(installation.folder / "postgres", _port(_POSTGRES_PORT), report=report)
     async with contextlib.AsyncExitStack() as stack:
         report("starting Kafka and PostgreSQL")
         stack.push_async_callback(_stop_both, kafka, postgres)
-        await asyncio.gather(kafka.start(), postgres.start())
+        # Both to their end: one that fails must not leave the other half-way.
+        for outcome in await asyncio.gather(kafka.start(), postgres.start(), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
         environment = {
             "TUTTU_KAFKA": kafka.bootstrap,
             "TUTTU_SECRET": installation.secret(),
             **{f"{prefix_of(name)}_DATABASE": postgres.dsn(_database(name)) for name in process.NAMES},
         }
         await asyncio.gather(*(postgres.create_database(_database(name)) for name in process.NAMES))
-        yield environment
+        yield environment, kafka, postgres
 
 
 async def _stop_both(kafka: EmbeddedKafka, postgres: EmbeddedPostgres) -> None:
@@ -96,7 +101,7 @@ async def up(
     installation.create()
     with installation.locked():
         http_server.check_free(host, port)
-        async with servers(installation, report) as addresses:
+        async with servers(installation, report) as (addresses, _, _):
             environment = {**os.environ, **addresses}
             installation.write_environment({**addresses, "TUTTU_URL": f"http://{host}:{port}"})
             await prepare(environment, partitions=partitions, report=report)
