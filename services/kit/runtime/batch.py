@@ -44,7 +44,9 @@ TRANSIENT = (
 # What a value does: it will be refused again, however often it is tried.
 REFUSED = (
     asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
+    # Not every violated constraint: of a unique one, another worker may be the cause, not the value.
+    asyncpg.CheckViolationError,
+    asyncpg.NotNullViolationError,
     asyncpg.ProgramLimitExceededError,
     errors.InvalidInput,
 )

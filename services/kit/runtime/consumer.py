@@ -224,7 +224,8 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                 if batch is self._batch and not self._kafka_is_rebalancing(batch):
                     raise
                 log.info("batch of a former assignment was rolled back", service=self.service)
-                self._batch = None
+                if batch is self._batch:
+                    self._batch = None
 
     def _kafka_is_rebalancing(self, batch: Batch) -> bool:
         assignment = {(self._logical(tp), tp.partition) for tp in self._kafka.assignment()}
