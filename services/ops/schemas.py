@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from services.kit import commands, envelope
-from services.kit.runtime import batch
+from services.kit.runtime import dead_letters
 from services.ops import process, topics
 
 FOLDER = Path(__file__).resolve().parents[2] / "schemas"
@@ -30,7 +30,7 @@ def written(service: str) -> dict[str, Types]:
     if any(service in topic.producers for topic in topics.TOPICS if topic.name == "command-outcomes"):
         found["command-outcomes"] = {"tuttu.command-outcome": commands.OutcomeMessage}
     if read(service):
-        found["dead-letters"] = {"tuttu.dead-letter": batch.DeadLetter}
+        found["dead-letters"] = {"tuttu.dead-letter": dead_letters.DeadLetter}
     return found
 
 

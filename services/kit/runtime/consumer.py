@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 
 import structlog
@@ -20,26 +19,20 @@ from mode import Service
 
 from services.kit import envelope, errors, metrics
 from services.kit.database import Pool
-from services.kit.runtime import positions
-from services.kit.runtime.batch import Batch, Item
+from services.kit.runtime import failures, positions
+from services.kit.runtime.batch import Batch
+from services.kit.runtime.dead_letters import Item
 from services.kit.runtime.inputs import Input, Settle, State
+from services.kit.runtime.positions import Position
 from services.kit.runtime.producer import Producer
 from services.kit.settings import Platform
 
 _IDLE_FLUSH_S = 0.5
 _LAST_BATCH_S = 10.0
 _OFFSETS_EVERY_S = 2.0
-_POISON_WINDOW = 1000
-_POISON_LEAST = 100
-_POISON_SHARE = 0.5
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
-
-
-class TooManyUnreadable(errors.TuttuError):
-    """{bad} of the last {seen} records of {service} cannot be read; it stops instead of draining the topic into
-    dead-letters. Look at what writes there; `tuttu skip {service} …` passes records by hand."""
 
 
 class ClaimFailed(errors.TuttuError):
@@ -73,7 +66,7 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._lock = asyncio.Lock()
         self._failure: BaseException | None = None
         self._catching_up: dict[TopicPartition, int] = {}
-        self._recent: deque[tuple[int, int]] = deque()
+        self._invalid = failures.InvalidShare(service)
         self._kafka: AIOKafkaConsumer = None
         self._left = asyncio.Event()
         self._oldest_ms: int | None = None
@@ -173,38 +166,54 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     async def _claim(self, assigned: Collection[TopicPartition]) -> None:
         self._batch = None
         starts = await self._kafka.beginning_offsets(list(assigned)) if assigned else {}
-        async with self._pool.acquire() as connection:
-            held = await positions.claim(
-                connection, {(self._logical(tp), tp.partition): start for tp, start in starts.items()}
-            )
-        for tp, start in starts.items():
-            self._check_start(tp, start, held[self._logical(tp), tp.partition].produced)
-        states = [tp for tp in assigned if self._inputs[self._logical(tp)].state]
-        ends = await self._kafka.end_offsets(states) if states else {}
+        ends = await self._kafka.end_offsets(list(assigned)) if assigned else {}
+        held = await self._take_over({(self._logical(tp), tp.partition): start for tp, start in starts.items()})
+        for tp in assigned:
+            position = held[self._logical(tp), tp.partition]
+            self._check_log(tp, starts[tp], ends[tp], position)
         # No await from here: what `getmany` returns after the seeks belongs to these positions.
         self._catching_up = {
-            tp: end for tp, end in ends.items() if end > held[self._logical(tp), tp.partition].produced
+            tp: end
+            for tp, end in ends.items()
+            if self._inputs[self._logical(tp)].state and end > held[self._logical(tp), tp.partition].produced
         }
         for tp in assigned:
             self._kafka.seek(tp, held[self._logical(tp), tp.partition].produced)
-        self._batch = Batch(self.service, self._pool, self._producer, self._inputs, self._settle, self._states, held)
+        self._batch = Batch(
+            self.service, self._pool, self._producer, self._inputs, self._settle, self._states, held, self._invalid
+        )
         log.info("partitions claimed", service=self.service, partitions=len(held))
 
     def _logical(self, tp: TopicPartition) -> str:
         return str(tp.topic).removeprefix(self._prefix)
 
-    def _check_start(self, tp: TopicPartition, start: int, position: int) -> None:
-        topic = self._logical(tp)
+    async def _take_over(self, starts: Mapping[positions.Partition, int]) -> dict[positions.Partition, Position]:
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    return await positions.claim(connection, starts)
+            except Exception as error:
+                # Claiming twice is no harm. The caller bounds it.
+                if (cause := failures.transient_cause(error)) is None:
+                    raise
+                log.warning("positions are claimed again", service=self.service, error=repr(cause))
+                await asyncio.sleep(0.2)
+
+    def _check_log(self, tp: TopicPartition, start: int, end: int, position: Position) -> None:
+        """Stop where records are gone, rather than pass over them."""
+        place = {"service": self.service, "topic": self._logical(tp), "partition": tp.partition}
+        if end < position.applied:
+            raise positions.LogEndsBeforePosition(**place, end=end, position=position.applied)
         # Of a compacted topic the last state of each key is still there, wherever its log begins.
-        if start > position and not self._inputs[topic].state:
-            raise positions.LogStartsAfterPosition(
-                service=self.service,
-                topic=topic,
-                partition=tp.partition,
-                start=start,
-                position=position,
-                missing=start - position,
-            )
+        if start > position.produced and not self._inputs[self._logical(tp)].state:
+            missing = start - position.produced
+            raise positions.LogStartsAfterPosition(**place, start=start, position=position.produced, missing=missing)
+
+    async def _check_gap(self, tp: TopicPartition, first: int, position: Position) -> None:
+        """What comes must be what follows; aiokafka goes to the log's start by itself when ours is not there."""
+        if first < position.produced or (first > position.produced and not self._inputs[self._logical(tp)].state):
+            starts, ends = await self._kafka.beginning_offsets([tp]), await self._kafka.end_offsets([tp])
+            self._check_log(tp, starts[tp], ends[tp], position)
 
     # -- a turn of the loop
 
@@ -213,6 +222,8 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             raise self._failure
         polled = await self._kafka.getmany(*self._catching_up, timeout_ms=int(_IDLE_FLUSH_S * 500))
         batch = self._batch
+        if batch is not None and self._catching_up:
+            polled = self._states_only(batch, polled)
         async with self._lock:
             # Assigned anew, or lost, while we polled: what came is fetched again from the position.
             if batch is None or batch is not self._batch:
@@ -227,6 +238,14 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                 if batch is self._batch:
                     self._batch = None
 
+    def _states_only(
+        self, batch: Batch, polled: Mapping[TopicPartition, Sequence[object]]
+    ) -> Mapping[TopicPartition, Sequence[object]]:
+        """A poll that began before the claim asked for all topics: put back what must wait for the state topics."""
+        for tp in polled.keys() - self._catching_up.keys():
+            self._kafka.seek(tp, batch.held[self._logical(tp), tp.partition].produced)
+        return {tp: records for tp, records in polled.items() if tp in self._catching_up}
+
     def _kafka_is_rebalancing(self, batch: Batch) -> bool:
         assignment = {(self._logical(tp), tp.partition) for tp in self._kafka.assignment()}
         return assignment != set(batch.held)
@@ -236,26 +255,32 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if items or batch.pending:
             started = time.perf_counter()
             self._oldest_ms = min((item.record.timestamp_ms for item in items), default=None)
-            self._stop_when_poisoned(items)
             await batch.run(items)
             metrics.batch_seconds.labels(self.service).observe(time.perf_counter() - started)
             metrics.batch_records.labels(self.service).observe(len(items))
             self._dirty_since = time.monotonic()
         elif time.monotonic() - self._dirty_since > _IDLE_FLUSH_S:
-            await batch.flush()
+            await self._flush(batch)
         self._forget_reached_ends(batch)
         self._measure(batch)
         await self._show_offsets(batch)
+
+    async def _flush(self, batch: Batch) -> None:
+        self._dirty_since = time.monotonic()
+        try:
+            await batch.flush()
+        except Exception as error:
+            # The next batch or the next idle moment writes the same: not a reason to stop.
+            if failures.transient_cause(error) is None:
+                raise
+            log.info("positions not written back this time", service=self.service, error=repr(error))
 
     async def _items(self, batch: Batch, tp: TopicPartition, records: Sequence[object]) -> list[Item]:
         topic = self._logical(tp)
         position = batch.held[topic, tp.partition]
         if not records:
             return []
-        first = records[0].offset  # type: ignore[attr-defined]  # aiokafka carries no types
-        if first > position.produced and not self._inputs[topic].state:
-            starts = await self._kafka.beginning_offsets([tp])
-            self._check_start(tp, starts[tp], position.produced)
+        await self._check_gap(tp, records[0].offset, position)  # type: ignore[attr-defined]  # aiokafka has no types
         decode = self._inputs[topic].decode
         items = []
         for raw in records:
@@ -273,14 +298,6 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             items.append(_read(record, decode))
         metrics.records.labels(self.service, topic).inc(len(items))
         return items
-
-    def _stop_when_poisoned(self, items: Sequence[Item]) -> None:
-        self._recent.append((len(items), sum(item.reason is not None for item in items)))
-        while len(self._recent) > 1 and sum(seen for seen, _ in self._recent) - self._recent[0][0] >= _POISON_WINDOW:
-            self._recent.popleft()
-        seen, bad = (sum(column) for column in zip(*self._recent, strict=True))
-        if seen >= _POISON_LEAST and bad > seen * _POISON_SHARE:
-            raise TooManyUnreadable(service=self.service, seen=seen, bad=bad)
 
     def _forget_reached_ends(self, batch: Batch) -> None:
         for tp, end in list(self._catching_up.items()):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from services.kit import errors
@@ -25,6 +26,12 @@ class LogStartsAfterPosition(errors.TuttuError):
     {partition} --to {start}`."""
 
 
+class LogEndsBeforePosition(errors.TuttuError):
+    """{topic}[{partition}] ends at offset {end}, but {service} has come to {position}: the topic was made anew, or has
+    lost its end. Restore it; if it is to begin anew, forget the position in the database of {service}:
+    DELETE FROM position WHERE topic = '{topic}' AND partition = {partition}."""
+
+
 @dataclass(slots=True)
 class Position:
     """One partition as this worker holds it; offsets are those of the next record."""
@@ -32,13 +39,19 @@ class Position:
     epoch: int
     applied: int
     produced: int
-    touched: Collection[UUID] = field(default=())
-    written: tuple[int, int] = (-1, -1)
+    stored: tuple[int, int]
     """(applied, produced) as the store has them."""
+    touched: Collection[UUID] = ()
+    """The contacts that its row names: to be written away once they are sent, wherever the offsets stand."""
 
     @property
     def dirty(self) -> bool:
-        return self.written != (self.applied, self.produced)
+        return self.stored != (self.applied, self.produced) or bool(self.touched)
+
+
+def _of(row: Any) -> Position:
+    applied, produced = row["applied"], row["produced"]
+    return Position(row["epoch"], applied, produced, (applied, produced), row["touched"])
 
 
 async def claim(connection: Connection, starts: Mapping[Partition, int]) -> dict[Partition, Position]:
@@ -51,25 +64,16 @@ async def claim(connection: Connection, starts: Mapping[Partition, int]) -> dict
         await connection.execute(_QUERIES["insert_positions"], topics, partitions, [starts[key] for key in wanted])
         await connection.execute(_QUERIES["lock_positions"], topics, partitions)
         rows = await connection.fetch(_QUERIES["claim_positions"], topics, partitions)
-    return {
-        (row["topic"], row["partition"]): Position(
-            row["epoch"],
-            row["applied"],
-            row["produced"],
-            row["touched"],
-            # A row that names touched contacts wants writing once they are sent, wherever its offsets stand.
-            (-1, -1) if row["touched"] else (row["applied"], row["produced"]),
-        )
-        for row in rows
-    }
+    return {(row["topic"], row["partition"]): _of(row) for row in rows}
 
 
 async def move(
-    connection: Connection, held: Mapping[Partition, Position], first: Partition | None, touched: Collection[UUID]
+    connection: Connection, held: Mapping[Partition, Position], first: Partition, touched: Collection[UUID]
 ) -> None:
     """Write `applied` and `produced` of these partitions; `touched` goes to the row of `first`, others get none.
 
-    Raises `Fenced` when one of them has another owner; the caller's transaction must not commit then.
+    Raises `Fenced` when one of them has another owner, or has moved on from where this owner thinks that it stands (a
+    commit whose answer was lost); the caller's transaction must not commit then.
     """
     keys = sorted(held, key=lambda key: (key != first, key))
     updated = await connection.fetchval(
@@ -77,6 +81,7 @@ async def move(
         [topic for topic, _ in keys],
         [partition for _, partition in keys],
         [held[key].epoch for key in keys],
+        [held[key].stored[0] for key in keys],
         [held[key].applied for key in keys],
         [held[key].produced for key in keys],
         list(touched),
@@ -85,15 +90,19 @@ async def move(
         raise Fenced()
 
 
-async def read(connection: Connection, keys: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
-    """(epoch, applied) of these partitions, as the store has them."""
+async def read(connection: Connection, keys: Sequence[Partition]) -> dict[Partition, Position]:
+    """Where these partitions stand in the store; those that have a row."""
     rows = await connection.fetch(
         _QUERIES["read_positions"], [topic for topic, _ in keys], [partition for _, partition in keys]
     )
-    return {(row["topic"], row["partition"]): (row["epoch"], row["applied"]) for row in rows}
+    return {(row["topic"], row["partition"]): _of(row) for row in rows}
 
 
 async def skip(connection: Connection, topic: str, partition: int, to: int) -> bool:
-    """Pass records by hand, up to the offset `to`, without applying them; False where the position is further."""
+    """Pass records by hand, up to the offset `to`, without applying them; False where the position is further.
+
+    A worker that runs is fenced and stops. What was applied and not sent on yet is given up too: let the worker start
+    once before, which sends it first of all.
+    """
     status = await connection.execute(_QUERIES["skip_to"], topic, partition, to)
     return str(status) == "UPDATE 1"

@@ -20,21 +20,23 @@ WHERE position.topic = wanted.topic AND position."partition" = wanted."partition
 RETURNING position.topic, position."partition", epoch, applied, produced, touched;
 
 -- move_positions --
--- Move partitions that this worker still owns; the first row carries what the batch touched. Returns how many moved.
+-- Move partitions that this worker still owns, each from where it thinks that the row stands; the first row carries
+-- what the batch touched. Returns how many moved.
 WITH moved AS (
     UPDATE position
     SET applied = new.applied, produced = new.produced,
-        touched = CASE WHEN new.rank = 1 THEN $6::uuid[] ELSE '{}' END
-    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[])
-        WITH ORDINALITY AS new(topic, "partition", epoch, applied, produced, rank)
-    WHERE position.topic = new.topic AND position."partition" = new."partition" AND position.epoch = new.epoch
+        touched = CASE WHEN new.rank = 1 THEN $7::uuid[] ELSE '{}' END
+    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+        WITH ORDINALITY AS new(topic, "partition", epoch, stood, applied, produced, rank)
+    WHERE position.topic = new.topic AND position."partition" = new."partition"
+        AND position.epoch = new.epoch AND position.applied = new.stood
     RETURNING 1
 )
 SELECT count(*) FROM moved;
 
 -- read_positions --
 -- Read where partitions stand.
-SELECT topic, "partition", epoch, applied
+SELECT topic, "partition", epoch, applied, produced, touched
 FROM position JOIN unnest($1::text[], $2::integer[]) AS wanted(topic, "partition") USING (topic, "partition");
 
 -- all_positions --
@@ -49,13 +51,13 @@ WHERE topic = $1 AND "partition" = $2 AND applied < $3;
 
 -- insert_dead_letters --
 -- Remember why the store refused records, until their dead letters are known to be in Kafka.
-INSERT INTO dead_letter (topic, "partition", "offset", reason)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[])
+INSERT INTO dead_letter (topic, "partition", "offset", reason, field)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[])
 ON CONFLICT DO NOTHING;
 
 -- dead_letters --
 -- Read why the store refused these records.
-SELECT topic, "partition", "offset", reason
+SELECT topic, "partition", "offset", reason, field
 FROM dead_letter
 JOIN unnest($1::text[], $2::integer[], $3::bigint[]) AS wanted(topic, "partition", "offset")
     USING (topic, "partition", "offset");

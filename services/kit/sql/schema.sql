@@ -21,6 +21,7 @@ CREATE TABLE dead_letter (
     "partition" integer NOT NULL,
     "offset"    bigint  NOT NULL,
     reason      text    NOT NULL,
+    field       text,
     at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, "partition", "offset")
 );
