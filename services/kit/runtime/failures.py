@@ -26,7 +26,9 @@ _TRANSIENT = (
 # What a value does: it will be refused again, however often it is tried.
 _REFUSED = (
     asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
+    # Not every violated constraint: of a unique one, another worker may be the cause, not the value.
+    asyncpg.CheckViolationError,
+    asyncpg.NotNullViolationError,
     asyncpg.ProgramLimitExceededError,
     errors.InvalidInput,
 )
