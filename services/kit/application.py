@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,13 @@ class _WithoutKafka(BootStrategy):
     enable_kafka = False
 
 
+class _App(faust.App):
+    """A Faust application that keeps nothing on disk: Faust would make folders for tables, which we do not use."""
+
+    async def on_first_start(self) -> None:
+        pass
+
+
 class _Background(mode.Service):
     """Runs one coroutine of a service; what it raises goes up the tree and stops the service."""
 
@@ -105,13 +113,16 @@ class Running:
         self._environment = environment
         self._stopping = asyncio.Event()
         self._consumer: runtime.Consumer | None = None
+        self._parts = contextlib.AsyncExitStack()
         self.service: Service
         self.http: FastAPI
         self._faust: faust.App
 
     async def start(self) -> None:
+        """Returns when all parts run. After an error, `stop` ends those that had begun."""
         dsn = database_of(self.name, self._environment)
         self._pool = await database.open_pool(dsn, application=self.name)
+        self._parts.push_async_callback(self._close_pool)
         self._producer = runtime.Producer(
             self._platform.kafka,
             prefix=self._platform.topic_prefix,
@@ -119,16 +130,19 @@ class Running:
             timeout=self._platform.produce_timeout,
         )
         await self._producer.start()
+        self._parts.push_async_callback(self._producer.stop)
         self._commands = commands.Commands(self.name, self._pool, self._producer, dsn=dsn)
+        self._parts.push_async_callback(self._commands.close)
         self.service = self._build(
             Context(self._platform, self._pool, self._producer, self._commands, self._environment, self._stopping)
         )
         self._faust = await self._make_faust()
         self.http = self._make_http()
+        self._parts.push_async_callback(self._faust.stop)
         await self._faust.start()
 
     async def _make_faust(self) -> faust.App:
-        app = faust.App(
+        app = _App(
             f"{self._platform.topic_prefix}{self.name}",
             broker=f"kafka://{self._platform.kafka}",
             web_enabled=False,
@@ -185,10 +199,11 @@ class Running:
         self._stopping.set()
 
     async def stop(self) -> None:
+        """First batches end, then what they need."""
         self.begin_stop()
-        await self._faust.stop()
-        await self._commands.close()
-        await self._producer.stop()
+        await self._parts.aclose()
+
+    async def _close_pool(self) -> None:
         try:
             async with asyncio.timeout(5):
                 await self._pool.close()

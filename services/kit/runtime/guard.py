@@ -10,28 +10,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from services.kit import metrics
+from services.kit import errors, metrics
 from services.kit.database import Pool
+from services.kit.runtime import failures
 from services.kit.runtime.inputs import State
 from services.kit.runtime.producer import Producer
 from services.kit.settings import Platform
 
 _REMEMBERED = 200_000
 _DOUBT_S = 1.0
+_DOUBTS = 10_000
 
 log = structlog.get_logger(__name__)
 
 
-class Guard(Service):
+class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
     """Watches the state topics of a service, in a consumer group of its own, so that workers share the partitions."""
 
     def __init__(
@@ -45,6 +47,16 @@ class Guard(Service):
         self._states = {platform.topic_prefix + state.topic: state for state in states}
         self._last: OrderedDict[tuple[str, UUID], int] = OrderedDict()
         self._doubts: set[tuple[str, UUID]] = set()
+        self._unsettled = False
+        """Whether something was read since the group's offsets were moved."""
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        pass
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        # What another guard saw meanwhile is not known here: every key is one that is seen for the first time.
+        self._last.clear()
+        self._doubts.clear()
 
     @Service.task
     async def _run(self) -> None:
@@ -56,9 +68,11 @@ class Guard(Service):
             auto_offset_reset="earliest",
             max_poll_records=5000,
             fetch_max_wait_ms=500,
+            heartbeat_interval_ms=1000,
+            session_timeout_ms=int(self._platform.session_timeout.total_seconds() * 1000),
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
-        kafka.subscribe(list(self._states))
+        kafka.subscribe(list(self._states), listener=self)
         try:
             await kafka.start()
             while not self.should_stop:
@@ -73,16 +87,25 @@ class Guard(Service):
     async def _round(self, kafka: AIOKafkaConsumer) -> None:
         """Read for a while, let what is under way arrive, settle the doubts, and only then move the group's offsets."""
         until = time.monotonic() + _DOUBT_S
-        while time.monotonic() < until and not self.should_stop:
-            for tp, records in (await kafka.getmany(timeout_ms=500)).items():
+        while (left_s := until - time.monotonic()) > 0 and len(self._doubts) < _DOUBTS and not self.should_stop:
+            for tp, records in (await kafka.getmany(timeout_ms=int(left_s * 1000))).items():
                 for record in records:
                     self._note(tp.topic, record.key, dict(record.headers).get("version"))
-        if not self._doubts:
+                self._unsettled = True
+        if not self._unsettled:
             return
-        await self.settle()
+        try:
+            await self.settle()
+        except Exception as error:
+            if failures.transient_cause(error) is None and not isinstance(error, errors.Unavailable):
+                raise
+            log.warning("states are compared again", service=self.service, error=repr(error))
+            await asyncio.sleep(_DOUBT_S)
+            return
         try:
             async with asyncio.timeout(2):
                 await kafka.commit()
+            self._unsettled = False
         except (KafkaError, OSError, TimeoutError) as error:
             log.debug("guard's offsets not committed", service=self.service, error=repr(error))
 
@@ -102,7 +125,7 @@ class Guard(Service):
 
     async def settle(self) -> None:
         """Compare the last record of each doubtful key with its row, and mend."""
-        doubts, self._doubts = self._doubts, set()
+        doubts = frozenset(self._doubts)
         for topic, state in self._states.items():
             seen = {key: self._last[topic, key] for name, key in doubts if name == topic and (topic, key) in self._last}
             if not seen:
@@ -117,3 +140,4 @@ class Guard(Service):
                 metrics.states_republished.labels(self.service, state.topic, "guard").inc(len(messages))
                 log.info("states republished", service=self.service, topic=state.topic, states=len(messages))
                 await self._producer.publish(messages)
+        self._doubts -= doubts

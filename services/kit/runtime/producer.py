@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
 
 from services.kit import errors
@@ -18,6 +18,8 @@ from services.kit.envelope import Message
 
 _MAX_BATCH_BYTES = 512 * 1024
 MAX_MESSAGE_BYTES = 3 * 1024 * 1024
+# Of these, Kafka's own part of a record: headers and sizes.
+_OVERHEAD_BYTES = 8 * 1024
 # Below this many messages a call shares aiokafka's own batches with its neighbours; above, it makes its own.
 _OWN_BATCHES_FROM = 8
 
@@ -26,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 class KafkaUnavailable(errors.Unavailable):
     """{part} does not confirm; nothing was accepted. Send again in {retry_after_s} s."""
+
+
+class MessageTooLarge(errors.TooLarge):
+    """A message for {topic} has {size_bytes} bytes; {limit_bytes} are the most that is sent."""
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -41,9 +47,9 @@ def partition_of(key: str, partitions: int) -> int:
 class Producer:
     """Idempotent, acks=all, bounded in time.
 
-    What a publish that ran out of time still holds may be sent later: a duplicate, never a loss. An idempotent aiokafka
-    producer can stick for good after an error, so after a time-out it is replaced by a new one; until that one has
-    started, `publish` fails at once instead of letting requests pile up.
+    What a publish that ran out of time had under way may arrive later: a duplicate, never a loss. An idempotent
+    aiokafka producer can stick for good after an error, so after a time-out it is replaced by a new one; until that one
+    has started, `publish` fails at once instead of letting requests pile up.
     """
 
     def __init__(self, bootstrap: str, *, prefix: str = "", client: str = "tuttu", timeout: timedelta) -> None:
@@ -77,9 +83,11 @@ class Producer:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await producer.start()
-        except (KafkaError, OSError, TimeoutError) as error:
-            await producer.stop()
-            raise KafkaUnavailable(part=f"Kafka at {self._bootstrap}") from error
+        except BaseException as error:
+            await _stop(producer)
+            if isinstance(error, (KafkaError, OSError, TimeoutError)):
+                raise KafkaUnavailable(part=f"Kafka at {self._bootstrap}") from error
+            raise
         return producer
 
     async def stop(self) -> None:
@@ -94,10 +102,13 @@ class Producer:
         """Produce these messages and wait for all acknowledgements.
 
         Messages of one partition keep their order. Raises `KafkaUnavailable` when not all were confirmed in time; some
-        of them may be in Kafka all the same.
+        of them may be in Kafka all the same. Raises `MessageTooLarge` before anything is sent.
         """
         if not messages:
             return
+        for message in messages:
+            if (size := len(message.value) + len(message.key)) > MAX_MESSAGE_BYTES - _OVERHEAD_BYTES:
+                raise MessageTooLarge(topic=message.topic, size_bytes=size, limit_bytes=MAX_MESSAGE_BYTES)
         producer = self._producer
         if producer is None:
             raise KafkaUnavailable(part="Kafka")
@@ -167,6 +178,16 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     """Stop without waiting for what cannot be delivered; `stop` alone flushes without end while no broker answers."""
     try:
         async with asyncio.timeout(3):
+            await producer.flush()
             await producer.stop()
+            return
     except (KafkaError, OSError, TimeoutError) as error:
         log.warning("producer did not stop in order", error=repr(error))
+    # aiokafka has no way to give up: end its batches and its sending task by hand, or they try for good.
+    producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
+    for end in (producer._sender.close, producer.stop):
+        try:
+            async with asyncio.timeout(2):
+                await end()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("producer did not stop", error=repr(error))
