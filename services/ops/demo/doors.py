@@ -35,7 +35,7 @@ class Told:
     tags: tuple[str, ...] = ()
     """Tags that the event itself names."""
     id: UUID | None = None
-    """The event's id, where it is asked for by itself."""
+    """The event's id; None where the door's answer says it."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
+from uuid import UUID
 
 import httpx
 
@@ -33,22 +35,23 @@ async def play(
 
 async def _deliver(client: httpx.AsyncClient, delivery: Delivery, tracker: Tracker, free: asyncio.Semaphore) -> None:
     try:
-        tracker.answered(delivery, await send(client, delivery))
+        response = await send(client, delivery)
+        tracker.answered(delivery, response.status_code, _event_ids(response))
     except httpx.HTTPError as error:
         tracker.failed(delivery, error)
     finally:
         free.release()
 
 
-async def send(client: httpx.AsyncClient, delivery: Delivery) -> int:
-    """The status that the door answered at last. Raises `httpx.HTTPError` where it never did."""
+async def send(client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response:
+    """What the door answered at last. Raises `httpx.HTTPError` where it never did."""
     wait_s = 0.2
     for attempt in range(_TRIES):
         last = attempt == _TRIES - 1
         try:
             response = await client.post(delivery.path, content=delivery.content, headers=dict(delivery.headers))
             if response.status_code not in _SHUT or last:
-                return response.status_code
+                return response
             wait_s = float(response.headers.get("Retry-After", wait_s))
         except httpx.TransportError:
             if last:
@@ -58,9 +61,17 @@ async def send(client: httpx.AsyncClient, delivery: Delivery) -> int:
     raise AssertionError("unreachable")
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+def _event_ids(response: httpx.Response) -> list[UUID]:
+    """The ids that the door gave to the events, where it says so."""
     try:
+        answer = response.json()
+    except ValueError:
+        return []
+    found = answer.get("event_ids") or [answer.get("event_id")]
+    return [UUID(each) for each in found if each]
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0)):
             await stop.wait()
-    except TimeoutError:
-        pass

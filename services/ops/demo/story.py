@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.ops.demo.doors import NEWSLETTER, QUOTE, Line
 
 # article, title, price in cents
@@ -47,7 +49,7 @@ CALL = "Kysyi toimituksesta, sovittiin uusi toimituspäivä"
 VIP = "vip"
 
 # What the forms are, as POST /intake/form-definitions takes them.
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     NEWSLETTER: {
         "event": "signup",
         "fields": [

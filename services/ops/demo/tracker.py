@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +50,8 @@ class Tracker:
         self.sent = 0
         """Events that accepted deliveries told, each as often as it was told."""
         self.told: dict[tuple[str, str], Told] = {}
+        self.ids: dict[tuple[str, str], UUID] = {}
+        """The id of each event, as far as a door or the event itself said it."""
         self.refused: Counter[Refused] = Counter()
         self.turned_away = 0
         """Requests whose sender is unknown: there is nobody to keep a rejection for."""
@@ -68,19 +72,29 @@ class Tracker:
     def rejections(self) -> int:
         return self.refused.total()
 
-    def answered(self, delivery: Delivery, status: int) -> None:
-        """A door answered; any 2xx and the redirect after a form count as taken."""
+    def answered(self, delivery: Delivery, status: int, event_ids: Sequence[UUID] = ()) -> None:
+        """A door answered, with the ids of the events in their order where it gives them.
+
+        Any 2xx and the redirect after a form count as taken.
+        """
         self.deliveries += 1
         taken = 200 <= status < 300 or status == 303
         if taken != (delivery.status < 400) or (not taken and status != delivery.status):
             self.surprises.append(f"{delivery.door} answered {status} at {delivery.path}, expected {delivery.status}")
         if taken:
             self.sent += len(delivery.told)
-            for told in delivery.told:
-                self.told[told.source, told.key] = told
+            given: Sequence[UUID | None] = event_ids if len(event_ids) == len(delivery.told) else ()
+            for told, its in zip_longest(delivery.told, given):
+                self._take(told, told.id or its)
         self.refused.update(delivery.refused)
         if status == 401 and not delivery.refused:
             self.turned_away += 1
+
+    def _take(self, told: Told, event_id: UUID | None) -> None:
+        key = told.source, told.key
+        self.told[key] = told
+        if event_id is not None and self.ids.setdefault(key, event_id) != event_id:
+            self.surprises.append(f"a repeat of {told.name} {told.key} was taken for another event, {event_id}")
 
     def failed(self, delivery: Delivery, error: Exception) -> None:
         """No answer, however often it was tried."""

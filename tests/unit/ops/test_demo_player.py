@@ -31,12 +31,12 @@ def _client(answers: list[httpx.Response | Exception]) -> httpx.AsyncClient:
 async def test_a_shut_door_is_tried_again_after_the_time_that_it_names() -> None:
     shut = httpx.Response(503, headers={"Retry-After": "0.01"})
     async with _client([shut, httpx.ConnectError("nobody"), httpx.Response(200)]) as client:
-        assert await player.send(client, DELIVERY) == 200
+        assert (await player.send(client, DELIVERY)).status_code == 200
 
 
 async def test_a_refusal_is_not_tried_again() -> None:
     async with _client([httpx.Response(422)]) as client:
-        assert await player.send(client, DELIVERY) == 422
+        assert (await player.send(client, DELIVERY)).status_code == 422
 
 
 async def test_what_never_answers_is_noted_as_a_surprise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,15 @@ def test_an_event_told_twice_is_one_event_and_one_repeat() -> None:
     assert tracker.expected().lives[1].minor == 1790
 
 
+def test_a_repeat_that_gets_another_id_is_a_surprise() -> None:
+    tracker = Tracker()
+    tracker.answered(_delivery(ORDER), 200, [UUID(int=1)])
+    tracker.answered(_delivery(ORDER), 200, [UUID(int=1)])
+    assert not tracker.surprises
+    tracker.answered(_delivery(ORDER), 200, [UUID(int=2)])
+    assert tracker.surprises
+
+
 def test_what_a_door_refused_is_not_expected() -> None:
     tracker = Tracker()
     tracker.answered(_delivery(ORDER), 503)
