@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.kit import errors, logs
-from services.ops import access, process, schemas, topics
+from services.ops import access, process, schemas, source_commands, topics
 from services.ops import up as whole
 from services.ops.installation import FOLDER, Installation, platform_of
 
@@ -25,6 +25,8 @@ key_app = typer.Typer(help="Keys for machines that call the APIs.", no_args_is_h
 topics_app = typer.Typer(help="The topics of an installation.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 app.add_typer(topics_app, name="topics")
+app.add_typer(source_commands.sources, name="source")
+app.add_typer(source_commands.forms, name="form")
 
 Data = Annotated[Path, typer.Option("--data", help="The folder of the installation that `tuttu up` started.")]
 Port = Annotated[int, typer.Option(help="The port of the APIs.")]
@@ -56,7 +58,7 @@ def up(
             await process.until(stop, running.services)
         console.print("Stopped; the data stays in the folder.")
 
-    asyncio.run(run())
+    process.run(run())
 
 
 @app.command()
@@ -73,7 +75,7 @@ def run(
     environment = Installation(data).environment()
     platform = platform_of(environment)
     logs.configure(style=platform.log_format, level=platform.log_level)
-    asyncio.run(process.run_until_stopped(process.builds(services), platform, environment, host=host, port=port))
+    process.run(process.run_until_stopped(process.builds(services), platform, environment, host=host, port=port))
 
 
 @app.command()
@@ -109,7 +111,7 @@ def bench(
     """Measure the whole way on this machine, with servers and data of its own."""
     from services.ops import bench as benchmark
 
-    figures = asyncio.run(benchmark.bench(benchmark.Options(events, contacts, rate, out), _report))
+    figures = process.run(benchmark.bench(benchmark.Options(events, contacts, rate, out), _report))
     console.print(benchmark.table(figures))
 
 

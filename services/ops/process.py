@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import importlib
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -18,6 +19,7 @@ from services.kit.settings import Platform
 
 NAMES = ("intake", "dedupe", "tagging-rules", "activity", "directory", "subscriptions")
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -59,6 +61,16 @@ async def running(
 
             stack.push_async_callback(close_doors)
         yield started
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """As `asyncio.run`, on uvloop where there is one (not on Windows): a third less CPU per event."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 async def first_crash(started: Sequence[Running]) -> Running:
