@@ -171,13 +171,13 @@ async def load(connection: Connection, contacts: Sequence[UUID]) -> Sequence[Mes
 
 
 def _message(row: store.Published) -> Message:
-    data = ContactActivity(contact_id=row.contact_id, version=row.version, **msgspec.structs.asdict(row.summary))
+    key = str(row.contact_id)
     event = CloudEvent(
-        id=f"a-{row.contact_id}-{row.version}",
+        id=f"a-{key}-{row.version}",
         source="/activity",
         type="tuttu.contact-activity",
-        subject=str(row.contact_id),
+        subject=key,
         time=row.changed_at,
-        data=data,
+        data=ContactActivity(contact_id=row.contact_id, version=row.version, **msgspec.structs.asdict(row.summary)),
     )
-    return envelope.message("contact-activity", str(row.contact_id), event, version=row.version)
+    return envelope.message("contact-activity", key, event, version=row.version)
