@@ -64,7 +64,7 @@ async def running(
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`, on uvloop where there is one (not on Windows): a third less CPU per event."""
+    """As `asyncio.run`, on uvloop where there is one (not on Windows)."""
     try:
         import uvloop
     except ImportError:
