@@ -194,6 +194,11 @@ class Running:
         reason: BaseException | None = self._faust.crash_reason
         return reason
 
+    @property
+    def assigned(self) -> bool:
+        """Whether the consumer has claimed its partitions, or there is none."""
+        return self._consumer is None or self._consumer.assigned
+
     def begin_stop(self) -> None:
         """Tell streams to end, so that the HTTP server can."""
         self._stopping.set()
@@ -230,7 +235,7 @@ class Running:
             checks = {
                 "database": await self._database_answers(),
                 "broker": self._producer.ready,
-                "assignment": self._consumer is None or self._consumer.assigned,
+                "assignment": self.assigned,
             }
             ready = all(checks.values())
             return web.Json({"ready": ready, **checks}, 200 if ready else 503)

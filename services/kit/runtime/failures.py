@@ -44,19 +44,14 @@ class TooManyInvalid(errors.TuttuError):
 
 def is_refusal(error: BaseException) -> bool:
     """Whether the store (or the handler) says that a value does not fit."""
-    return isinstance(error, _REFUSED) or _is_unfit_argument(error)
-
-
-def _is_unfit_argument(error: BaseException) -> bool:
-    # asyncpg's own "invalid input for query argument", as for a number beyond bigint, is an InterfaceError.
-    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    return isinstance(error, _REFUSED)
 
 
 def transient_cause(error: BaseException) -> BaseException | None:
     """What goes by itself in this error or under it: a killed backend shows as an error of the transaction's end."""
     inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, _TRANSIENT) and not _is_unfit_argument(inner):
+        if isinstance(inner, _TRANSIENT):
             return inner
         inner = inner.__cause__ or inner.__context__
     return None
@@ -66,7 +61,8 @@ def reason_of(error: BaseException, service: str) -> tuple[str, str | None]:
     """Reason and field of a refusal, without the values: they are personal data, and the dead letter has the record."""
     # PostgreSQL's message names the type and the column; its detail would repeat the row.
     said = str(error).split("\n", 1)[0]
-    if _is_unfit_argument(error):
+    if said.startswith("invalid input for query argument"):
+        # asyncpg's own: the argument's position, the beginning of its value, and in brackets what is wrong with it.
         said = f"a value does not fit its column ({said.rpartition('(')[2].rstrip(')')})"
     place = getattr(error, "field", None)
     return _storable(f"The store of {service} refuses a value: {said}"), _storable(place) if place else None
