@@ -116,7 +116,7 @@ def as_error(refusal: Refusal, rejection_id: UUID | None, *, status: int | None 
     detail = refusal.detail.rstrip(".")
     if rejection_id:
         detail += f". Kept as rejection {rejection_id}"
-    return _ERRORS[status or refusal.status](f"{detail[:1].upper()}{detail[1:]}.", field=refusal.field)
+    return _ERRORS[status or refusal.status](f"{detail}.", field=refusal.field)
 
 
 async def definition(request: Request, decoder: msgspec.json.Decoder[T]) -> T:

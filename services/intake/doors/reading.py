@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from services.intake.domain import Draft, Refusal
 from services.intake.messages import Amount
 
 T = TypeVar("T")
+_MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,24 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | memoryview | msgspec.
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        detail, separator, place = str(error).rpartition(" - at `")
-        if not separator:
-            raise Refusal("invalid", f"the body cannot be read: {error}") from None
-        at = place.rstrip("`").removeprefix("$").lstrip(".") or None
-        raise Refusal("invalid", f"{at}: {detail}" if at else f"the body: {detail}", field=at) from None
+        raise _invalid(str(error)) from None
     except msgspec.DecodeError as error:
         raise Refusal("unreadable", f"the body is not JSON: {error}") from None
     except RecursionError:
         raise Refusal("unreadable", "the body is nested too deeply") from None
     except ValueError:  # bytes that are not UTF-8; numbers of thousands of digits
         raise Refusal("unreadable", "the body is not JSON in UTF-8") from None
+
+
+def _invalid(said: str) -> Refusal:
+    """From msgspec's words: "Expected `str`, got `int` - at `$.a`", "Object missing required field `b` - at `$.a`"."""
+    detail, _, place = said.rpartition(" - at `") if " - at `" in said else (said, "", "")
+    at = place.rstrip("`").removeprefix("$").lstrip(".")
+    absent = _MISSING.fullmatch(detail)
+    if absent:
+        at = f"{at}.{absent[1]}" if at else absent[1]
+        return Refusal("missing", f"{at} is missing", field=at)
+    return Refusal("invalid", f"{at or 'the body'}: {detail}", field=at or None)
 
 
 def amount(value: Any, currency: Any, *, at: str, currency_at: str, otherwise: str) -> Amount:
