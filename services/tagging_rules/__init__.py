@@ -1,0 +1,1 @@
+"""Tagging rules: what a contact is (tags, lifecycle phase), and why."""

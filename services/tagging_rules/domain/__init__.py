@@ -1,0 +1,1 @@
+"""Pure decisions. Read in this order: `tags`, `events`, `conditions`, `rules`, `evidence`, `standing`."""
