@@ -155,7 +155,7 @@ async def _add(connection: Connection, events: Sequence[domain.Event]) -> None:
 
 async def settle(connection: Connection, affected: Collection[UUID]) -> Collection[UUID]:
     """Summarise the contacts anew; returns those whose summary changed."""
-    held = await store.lock_summaries(connection, affected)
+    held = await store.lock_summaries(connection, set(affected))
     totals = await store.contact_totals(connection, affected)
     summaries = {contact_id: domain.summarise(of_contact) for contact_id, of_contact in totals.items()}
     changed = {

@@ -1,13 +1,13 @@
 """The only module that speaks SQL. Whole batches in, whole batches out.
 
-Locks are taken in one order: memberships, totals, summaries, each sorted by id. Until it commits, a worker holds the
-membership of every record whose totals it changes and the summary of every contact that it computes; so whoever
-computes a contact last has seen all that concerns it.
+Locks are taken in one order: memberships, totals, summaries; of each the rows that are there, then new ones, sorted by
+id. Until it commits, a worker holds the membership of every record whose totals it changes and the summary of every
+contact that it computes; so whoever computes a contact last has seen all that concerns it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -35,9 +35,13 @@ async def memberships(connection: Connection, records: Collection[UUID]) -> dict
 
 async def lock_memberships(connection: Connection, given: Mapping[UUID, Membership]) -> dict[UUID, Membership]:
     """What is held of these records, locked; records that were never heard of get what is given."""
-    rows = [given[record_id] for record_id in sorted(given, key=_sort_key)]
-    await connection.execute(_QUERIES["insert_memberships"], *_membership_columns(rows))
-    return _memberships(await connection.fetch(_QUERIES["lock_memberships"], list(given)))
+    held = _memberships(await connection.fetch(_QUERIES["lock_memberships"], list(given)))
+    if new := sorted(given.keys() - held.keys(), key=_sort_key):
+        rows = [given[record_id] for record_id in new]
+        await connection.execute(_QUERIES["insert_memberships"], *_membership_columns(rows))
+        # Another worker may have been quicker: what counts is what is there now.
+        held |= _memberships(await connection.fetch(_QUERIES["lock_memberships"], new))
+    return held
 
 
 async def move(connection: Connection, moves: Sequence[Membership]) -> None:
@@ -124,11 +128,16 @@ async def known(connection: Connection, contacts: Collection[UUID]) -> set[UUID]
 # -- summaries
 
 
-async def lock_summaries(connection: Connection, contacts: Collection[UUID]) -> dict[UUID, Summary | None]:
+async def lock_summaries(connection: Connection, contacts: Set[UUID]) -> dict[UUID, Summary | None]:
     """The published summary of each of these contacts, locked; None where nothing was published."""
-    ids = sorted(contacts, key=_sort_key)
-    await connection.execute(_QUERIES["insert_summaries"], ids)
-    rows = await connection.fetch(_QUERIES["lock_summaries"], ids)
+    held = _states(await connection.fetch(_QUERIES["lock_summaries"], list(contacts)))
+    if new := sorted(contacts - held.keys(), key=_sort_key):
+        await connection.execute(_QUERIES["insert_summaries"], new)
+        held |= _states(await connection.fetch(_QUERIES["lock_summaries"], new))
+    return held
+
+
+def _states(rows: Iterable[asyncpg.Record]) -> dict[UUID, Summary | None]:
     return {contact_id: None if state is None else _summary.decode(state) for contact_id, state in rows}
 
 
