@@ -115,6 +115,24 @@ def bench(
     console.print(benchmark.table(figures))
 
 
+@app.command()
+def demo(
+    data: Data = FOLDER,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    duration: Annotated[float | None, typer.Option(min=1, help="Seconds; until Ctrl-C if not given.")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=200, help="Requests a second.")] = 10,
+    seed: Annotated[int, typer.Option(help="Another number, other people.")] = 1,
+) -> None:
+    """Run everything with a day of sample customers; with --duration, check at the end that it adds up."""
+    from services.ops import demo as theatre
+
+    logs.configure(style="console", level=os.environ.get("TUTTU_LOG_LEVEL", "warning"))
+    options = theatre.Options(duration, rate, seed)
+    adds_up = process.run(theatre.demo(data, options, theatre.Screen(console), host=host, port=port))
+    raise typer.Exit(0 if adds_up else 1)
+
+
 @app.command("schemas")
 def write_schemas(
     check: Annotated[bool, typer.Option("--check/--write", help="Compare with the code, or write from it.")] = True,

@@ -25,12 +25,19 @@ class Cast:
     orders: Counter[int] = field(default_factory=Counter)
     refundable: list[tuple[Person, int, tuple[Line, ...], datetime]] = field(default_factory=list)
     mishaps: int = 0
+    by_email: dict[str, int] = field(default_factory=dict)
+    """The number of each person, by the e-mail address that is theirs alone."""
 
     def __post_init__(self) -> None:
         self.rng = random.Random(f"day/{self.seed}")
 
     def newcomer(self) -> Person:
-        return people.person(self.take_number(), self.seed)
+        return self.enter(people.person(self.take_number(), self.seed))
+
+    def enter(self, person: Person) -> Person:
+        """Somebody comes on stage."""
+        self.by_email[person.email] = person.number
+        return person
 
     def customer(self) -> Person | None:
         """Somebody who bought before; the first few of the day come again and again."""

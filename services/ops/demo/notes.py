@@ -8,8 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from services.kit import errors
+
 _BLOCK = 500
 """People are taken in blocks, so that a run that is killed never meets its people again."""
+
+
+class NotesUnreadable(errors.TuttuError):
+    """{file} cannot be read: {reason}. Restore it, or begin anew in another folder with --data."""
 
 
 class Noted(msgspec.Struct, kw_only=True):
@@ -28,6 +34,8 @@ class Notes:
             self.noted = msgspec.json.decode(self._file.read_bytes(), type=Noted)
         except FileNotFoundError:
             self.noted = Noted()
+        except (OSError, msgspec.DecodeError) as error:
+            raise NotesUnreadable(file=self._file, reason=error) from error
 
     def save(self) -> None:
         """Readable by the owner only: it holds keys."""

@@ -30,7 +30,7 @@ async def play(
             group.create_task(_deliver(client, next(deliveries), tracker, free))
             # Behind a slow door the pace falls; what was missed is not made up for in a burst.
             due = max(due + 1 / per_s, loop.time())
-            await _pause(stop, due - loop.time())
+            await pause(stop, due - loop.time())
 
 
 async def _deliver(client: httpx.AsyncClient, delivery: Delivery, tracker: Tracker, free: asyncio.Semaphore) -> None:
@@ -71,7 +71,8 @@ def _event_ids(response: httpx.Response) -> list[UUID]:
     return [UUID(each) for each in found if each]
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until `stop`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0)):
             await stop.wait()

@@ -20,6 +20,10 @@ class Refused(errors.TuttuError):
     """{method} {path} answered {status}: {detail}"""
 
 
+class NoAnswer(errors.TuttuError):
+    """{method} {path} was not answered: {reason}"""
+
+
 class Register:
     """Calls with the admin's key; every answer that is not the expected one is an error."""
 
@@ -36,9 +40,12 @@ class Register:
         return await self.call("POST", path, json=body, headers=headers)
 
     async def call(self, method: str, path: str, *, fine: Iterable[int] = (), **request: Any) -> dict[str, Any]:
-        """The answer's JSON. Raises `Refused` for a status above 299 that is not in `fine`."""
-        async with self._free:
-            response = await self.client.request(method, path, **request)
+        """The answer's JSON. Raises `Refused` for a status above 299 that is not in `fine`, or `NoAnswer`."""
+        try:
+            async with self._free:
+                response = await self.client.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise NoAnswer(method=method, path=path, reason=repr(error)) from error
         if response.status_code >= 300 and response.status_code not in fine:
             raise Refused(method=method, path=path, status=response.status_code, detail=_detail(response))
         found: dict[str, Any] = response.json() if response.content else {}

@@ -72,6 +72,11 @@ class Tracker:
     def rejections(self) -> int:
         return self.refused.total()
 
+    @property
+    def by_hand(self) -> int:
+        """Events that people of the shop wrote down."""
+        return self._by_hand.total()
+
     def answered(self, delivery: Delivery, status: int, event_ids: Sequence[UUID] = ()) -> None:
         """A door answered, with the ids of the events in their order where it gives them.
 

@@ -51,7 +51,7 @@ class Watcher:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._last_id: str | None = None
+        self.last_id: str | None = None
         self.connected = asyncio.Event()
         self.latest: dict[str, dict[str, Any]] = {}
         self.created: set[str] = set()
@@ -62,8 +62,8 @@ class Watcher:
         """Read until cancelled."""
         while True:
             headers = {"Accept": "text/event-stream"}
-            if self._last_id is not None:
-                headers["Last-Event-ID"] = self._last_id
+            if self.last_id is not None:
+                headers["Last-Event-ID"] = self.last_id
             with contextlib.suppress(httpx.TransportError):
                 await self._read(headers)
             await asyncio.sleep(0.5)
@@ -77,7 +77,7 @@ class Watcher:
             self.connected.set()
             async for sent in events(response.aiter_lines()):
                 if sent.id is not None:
-                    self._last_id = sent.id
+                    self.last_id = sent.id
                 self._take(sent)
 
     def _take(self, sent: Sent) -> None:

@@ -11,7 +11,8 @@ from services.ops.demo.people import Person
 from services.ops.demo.scenes import shop
 
 
-def _signup(cast: Cast, person: Person, name: str, email: str) -> Delivery:
+def signup(cast: Cast, person: Person, name: str, email: str) -> Delivery:
+    """A post of the newsletter's form, as it was typed; sent again it is the same."""
     at = cast.now()
     own_id = f"{person.number}-{int(at.timestamp() * 1000)}"
     values = {"nimi": name, "sahkoposti": email, "lupa": "on", "kotisivu": "", "_id": own_id}
@@ -22,10 +23,10 @@ def _signup(cast: Cast, person: Person, name: str, email: str) -> Delivery:
 def newsletter(cast: Cast) -> Iterator[Delivery]:
     """Somebody subscribes, and orders later."""
     person = cast.newcomer()
-    signup = _signup(cast, person, person.name, person.email)
-    yield signup
+    posted = signup(cast, person, person.name, person.email)
+    yield posted
     if cast.rng.random() < 0.5:
-        yield signup  # a double click
+        yield posted  # a double click
     if cast.rng.random() < 0.6:
         yield shop.order(cast, person)
         cast.customers.append(person)
@@ -35,7 +36,7 @@ def customer_subscribes(cast: Cast) -> Iterator[Delivery]:
     """A customer subscribes; Mäkinen is Maekinen on that keyboard."""
     person = cast.customer()
     if person is not None:
-        yield _signup(cast, person, people.written_out(person.name), person.email.upper())
+        yield signup(cast, person, people.written_out(person.name), person.email.upper())
 
 
 def _quote(cast: Cast, person: Person, name: str, phone: str, email: str) -> Delivery:
@@ -59,7 +60,8 @@ def customer_asks_quote(cast: Cast) -> Iterator[Delivery]:
         yield _quote(cast, person, people.without_dots(person.name), person.phone, "")
 
 
-def _mail(cast: Cast, person: Person) -> Delivery:
+def mail(cast: Cast, person: Person) -> Delivery:
+    """A mail to the shop, one of the usual ones."""
     subject, text = cast.rng.choice(story.MAILS)
     at = cast.now().replace(microsecond=0)
     number = f"{person.number:08x}-0000-4000-8000-{int(cast.now().timestamp() * 1000):012x}"
@@ -76,12 +78,12 @@ def _mail(cast: Cast, person: Person) -> Delivery:
 
 def stranger_writes(cast: Cast) -> Iterator[Delivery]:
     """A mail from somebody new; Postmark sends it twice."""
-    mail = _mail(cast, cast.newcomer())
-    yield mail
-    yield mail
+    sent = mail(cast, cast.newcomer())
+    yield sent
+    yield sent
 
 
 def customer_writes(cast: Cast) -> Iterator[Delivery]:
     person = cast.customer()
     if person is not None:
-        yield _mail(cast, person)
+        yield mail(cast, person)

@@ -133,5 +133,5 @@ def household(cast: Cast) -> Iterator[Delivery]:
     one, other = cast.newcomer(), cast.newcomer()
     while other.given == one.given:
         other = cast.newcomer()
-    for person in (one, people.housemate(one, other)):
+    for person in (one, cast.enter(people.housemate(one, other))):
         yield order(cast, person, phone=person.phone)
