@@ -41,31 +41,33 @@ class Placement:
 
 async def place(connection: Connection, said: Mapping[UUID, Membership]) -> Placement:
     """Lock these records, take in where they are said to belong, and tell where they do."""
-    records = list(said)
-    kept = await _lock_memberships(connection, records)
-    newer = {
-        record_id: membership
-        for record_id, membership in said.items()
-        if (before := kept.get(record_id)) is None or before.number < membership.number
-    }
+    kept = await _lock_memberships(connection, list(said))
     moved: set[UUID] = set()
+    if new := {record_id: membership for record_id, membership in said.items() if record_id not in kept}:
+        rows = await connection.fetch(_QUERIES["insert_memberships"], *_columns(new))
+        inserted = {row["record_id"]: new[row["record_id"]] for row in rows}
+        moved.update(membership.contact_id for membership in inserted.values())
+        kept.update(inserted)
+        # Another worker placed a record that was new to both of us, while ours waited for it.
+        others = [record_id for record_id in new if record_id not in inserted]
+        kept.update(await _lock_memberships(connection, others))
+    newer = {
+        record_id: membership for record_id, membership in said.items() if kept[record_id].number < membership.number
+    }
     if newer:
-        rows = await connection.fetch(
-            _QUERIES["save_memberships"],
-            list(newer),
-            [membership.contact_id for membership in newer.values()],
-            [membership.number for membership in newer.values()],
-        )
-        saved = {row["record_id"] for row in rows}
-        # Another worker placed a record that was new to both of us; ours waited for it, and it knew better.
-        others = await _lock_memberships(connection, [record_id for record_id in newer if record_id not in saved])
-        for record_id in saved:
-            moved.add(newer[record_id].contact_id)
-            if (before := kept.get(record_id)) is not None:
-                moved.add(before.contact_id)
-        kept.update((record_id, newer[record_id]) for record_id in saved)
-        kept.update(others)
+        await connection.execute(_QUERIES["move_memberships"], *_columns(newer))
+        moved.update(kept[record_id].contact_id for record_id in newer)
+        moved.update(membership.contact_id for membership in newer.values())
+        kept.update(newer)
     return Placement({record_id: membership.contact_id for record_id, membership in kept.items()}, moved)
+
+
+def _columns(memberships: Mapping[UUID, Membership]) -> tuple[list[UUID], list[UUID], list[int]]:
+    return (
+        list(memberships),
+        [membership.contact_id for membership in memberships.values()],
+        [membership.number for membership in memberships.values()],
+    )
 
 
 async def _lock_memberships(connection: Connection, records: Sequence[UUID]) -> dict[UUID, Membership]:

@@ -3,15 +3,20 @@
 SELECT record_id, contact_id, number FROM membership
 WHERE record_id = ANY($1::uuid[]) ORDER BY record_id FOR UPDATE;
 
--- save_memberships --
--- Move records whose number is larger than the one that is kept.
-INSERT INTO membership AS kept (record_id, contact_id, number)
+-- insert_memberships --
+-- Place records that are new; returns those that were.
+INSERT INTO membership (record_id, contact_id, number)
 SELECT record_id, contact_id, number
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new(record_id, contact_id, number)
 ORDER BY record_id
-ON CONFLICT (record_id) DO UPDATE SET contact_id = excluded.contact_id, number = excluded.number
-WHERE kept.number < excluded.number
+ON CONFLICT (record_id) DO NOTHING
 RETURNING record_id;
+
+-- move_memberships --
+-- Move records whose number is larger than the one that is kept; the caller holds their locks.
+UPDATE membership SET contact_id = new.contact_id, number = new.number
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new(record_id, contact_id, number)
+WHERE membership.record_id = new.record_id;
 
 -- insert_seen_events --
 -- Note events; returns those that were not seen before.

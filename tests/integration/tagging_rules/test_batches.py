@@ -209,6 +209,24 @@ async def test_a_record_that_moves_while_another_worker_counts_its_event_loses_n
     assert await one.tags_of(record_id(2)) == []
 
 
+async def test_a_record_that_two_workers_place_at_once_leaves_the_contact_of_the_smaller_number(pool: Pool) -> None:
+    one, other = Worker(pool), Worker(pool)
+    await one.run(contact(1), contact(2))
+    async with pool.acquire() as mine, pool.acquire() as yours:
+        my_work, your_work = mine.transaction(), yours.transaction()
+        await my_work.start()
+        await your_work.start()
+        await one.apply(mine, [resolved(event("purchase", record=3), contact=1, membership=1)])
+        waiting = asyncio.create_task(other.apply(yours, [contact(2, version=2, members={2: 1, 3: 2})]))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await my_work.commit()
+        await waiting
+        await your_work.commit()
+    assert await one.tags_of(record_id(1)) == []
+    assert await one.tags_of(record_id(2)) == ["asiakas"]
+
+
 async def test_a_row_that_a_restored_backup_left_below_its_topic_says_again_what_it_says(
     worker: Worker, pool: Pool
 ) -> None:
