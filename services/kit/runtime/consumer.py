@@ -65,6 +65,7 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._batch: Batch | None = None
         self._lock = asyncio.Lock()
         self._failure: BaseException | None = None
+        self._fenced: tuple[float, positions.Fenced] | None = None
         self._catching_up: dict[TopicPartition, int] = {}
         self._invalid = failures.InvalidShare(service)
         self._kafka: AIOKafkaConsumer = None
@@ -141,6 +142,7 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let the running batch end, if it does soon; if not, the next owner's claim fences it."""
+        self._fenced = None
         try:
             async with asyncio.timeout(2):
                 async with self._lock:
@@ -227,16 +229,16 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         async with self._lock:
             # Assigned anew, or lost, while we polled: what came is fetched again from the position.
             if batch is None or batch is not self._batch:
+                self._stop_when_only_fenced()
                 await asyncio.sleep(0.01)
                 return
             try:
                 await self._process(batch, polled)
-            except positions.Fenced:
-                if batch is self._batch and not self._kafka_is_rebalancing(batch):
-                    raise
+            except positions.Fenced as error:
                 log.info("batch of a former assignment was rolled back", service=self.service)
                 if batch is self._batch:
                     self._batch = None
+                    self._fenced = time.monotonic(), error
 
     def _states_only(
         self, batch: Batch, polled: Mapping[TopicPartition, Sequence[object]]
@@ -246,9 +248,13 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             self._kafka.seek(tp, batch.held[self._logical(tp), tp.partition].produced)
         return {tp: records for tp, records in polled.items() if tp in self._catching_up}
 
-    def _kafka_is_rebalancing(self, batch: Batch) -> bool:
-        assignment = {(self._logical(tp), tp.partition) for tp in self._kafka.assignment()}
-        return assignment != set(batch.held)
+    def _stop_when_only_fenced(self) -> None:
+        """A worker that was frozen is told by the group that it was replaced, and joins anew. If the group knows of no
+        successor, somebody moved the position by hand: start again from there."""
+        if self._fenced is not None:
+            fenced_at, error = self._fenced
+            if time.monotonic() - fenced_at > self._platform.session_timeout.total_seconds():
+                raise error
 
     async def _process(self, batch: Batch, polled: Mapping[TopicPartition, Sequence[object]]) -> None:
         items = [item for tp, records in polled.items() for item in await self._items(batch, tp, records)]

@@ -229,7 +229,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
             while not await condition():  # noqa: ASYNC110  # what is waited for is on servers, which have no events
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(f"not within {seconds} s: {condition.__qualname__}") from None
+        raise AssertionError(f"not within {seconds} s: {condition}") from None
 
 
 async def crashed(running: Running, seconds: float = 20) -> BaseException:

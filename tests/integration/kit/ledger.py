@@ -20,7 +20,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from services.kit import application, commands, envelope, errors, settings, web
+from services.kit import application, commands, envelope, errors, logs, settings, web
 from services.kit.database import Connection
 from services.kit.envelope import CloudEvent, Message, Received
 from services.kit.runtime import Apply, Input, State
@@ -259,6 +259,7 @@ async def main() -> None:
     from services.ops.process import run_until_stopped
 
     platform = settings.load(Platform, "TUTTU")
+    logs.configure(style="json", level="info")
     await run_until_stopped({"ledger": builder()}, platform, os.environ, port=None)
 
 
