@@ -130,6 +130,8 @@ def decoder_by_type(data_by_type: Mapping[str, Any]) -> Decode:
             event = decoders[name].decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unreadable(reason=str(error), field=_field_of(str(error))) from error
+        except RecursionError as error:
+            raise Unreadable(reason="it is nested too deeply") from error
         if event.type not in decoders:
             raise Unreadable(reason=f"type must be {only}, not {event.type!r}", field="type")
         return _at_utc(event)

@@ -20,7 +20,7 @@ COMMENT ON TABLE seen_event IS 'Where a repeated delivery ends, so that facts co
 
 CREATE TABLE seen_event_default PARTITION OF seen_event DEFAULT;
 
-SELECT ensure_months('seen_event');
+DO $$ BEGIN PERFORM ensure_months('seen_event'); END $$;
 
 CREATE TABLE fact (
     record_id  uuid        NOT NULL,
