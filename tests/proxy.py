@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
+from typing import Self
 
-Pipe = Callable[[asyncio.StreamReader], AsyncIterator[bytes]]
+CommitFault = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 _HOST = "127.0.0.1"
 _COMMIT = b"COMMIT;"
 
@@ -31,7 +32,7 @@ class Proxy:
     def address(self) -> str:
         return f"{_HOST}:{self.port}"
 
-    async def __aenter__(self) -> Proxy:
+    async def __aenter__(self) -> Self:
         await self.mend()
         return self
 
@@ -123,9 +124,11 @@ class PostgresProxy(Proxy):
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
-        self.commits: list[Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]] = []
+        self.commits: list[CommitFault] = []
         self.refuse = 0
         """How many new connections are ended at once."""
+        self.refuse_after_commit = 0
+        """What `refuse` becomes when a fault has struck."""
         self.struck = 0
 
     async def _serve(
@@ -139,13 +142,15 @@ class PostgresProxy(Proxy):
             self.refuse -= 1
             return
         back = asyncio.create_task(self._pass(self.answers(to_reader), writer))
+        # The server's end is the client's end too.
+        back.add_done_callback(lambda _: writer.close())
         try:
             while data := await reader.read(65536):
                 if _COMMIT in data and self.commits:
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
-                    writer.close()
                     self.struck += 1
+                    self.refuse = self.refuse_after_commit
                     await self.commits.pop(0)(to_reader, to_writer, data)
                     return
                 to_writer.write(data)

@@ -120,8 +120,9 @@ class Batch:
             now = stored.get(key)
             if now is None or now.epoch != position.epoch:
                 raise positions.Fenced()
+            if now.applied > position.applied:
+                self.pending.update(now.touched)
             position.applied, position.stored, position.touched = now.applied, now.stored, now.touched
-            self.pending.update(now.touched)
         self.uncertain = False
 
     def _is_applied(self, item: Item) -> bool:
