@@ -14,7 +14,7 @@ from services.kit.database import Pool
 
 
 class UnknownKey(errors.Unauthorized):
-    """This is no valid write key; make one with `tuttu source key SOURCE` or POST /intake/sources/SOURCE/keys."""
+    """This is no valid write key; make one with `tuttu source create-key NAME` or POST /intake/sources/NAME/keys."""
 
 
 class WrongDoor(errors.Forbidden):

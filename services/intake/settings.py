@@ -23,9 +23,9 @@ class Settings:
     form_bytes: int = 256 * 1024
     mail_bytes: int = 50 * 1024 * 1024
     """Largest body of an inbound e-mail; Postmark takes attachments up to 35 MB, which base64 makes 47."""
-    mails_at_once: int = 2
+    mails_at_once: int = 4
     """How many e-mails this process reads at the same time: each may be as large as `mail_bytes`."""
-    rejection_bytes: int = 1024 * 1024
+    rejection_bytes: int = 2 * 1024 * 1024
     """How much of a rejected body is kept."""
     mask_identity_codes: bool = True
     """Replace Finnish personal identity codes by their birth date and asterisks before anything is kept."""

@@ -26,7 +26,7 @@ async def main() -> None:
     async with temporary_servers() as (kafka, postgres):
         await postgres.create_database("intake")
         environment = {"INTAKE_DATABASE": postgres.dsn("intake")}
-        platform = Platform(kafka=kafka.bootstrap, secret="clients")  # noqa: S106
+        platform = Platform(kafka=kafka.bootstrap, secret="clients")
         await topics.create(platform, partitions=1)
         await migrations.migrate(environment["INTAKE_DATABASE"], "services.intake")
         key = await write_key(environment["INTAKE_DATABASE"])

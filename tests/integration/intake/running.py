@@ -36,7 +36,7 @@ class Intake:
     door: httpx.AsyncClient
     platform: Platform
     database: str
-    producer: runtime.Producer | None = None
+    context: Context | None = None
 
     async def source(self, name: str, kind: str = "segment", **more: Any) -> None:
         answer = await self.admin.post("/sources", json={"name": name, "kind": kind, **more})
@@ -151,7 +151,7 @@ async def doors(
     url = f"http://127.0.0.1:{port}{api.PATH}"
     try:
         async with clients(url, environment) as (admin, door):
-            yield Intake(url, admin, door, platform, dsn, producer)
+            yield Intake(url, admin, door, platform, dsn, context)
     finally:
         await _closed(server, task)
         await producer.stop()
