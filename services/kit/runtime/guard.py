@@ -141,5 +141,5 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             if messages:
                 metrics.states_republished.labels(self.service, state.topic, "guard").inc(len(messages))
                 log.info("states republished", service=self.service, topic=state.topic, states=len(messages))
-                pass
+                await self._producer.publish(messages)
         self._doubts -= doubts
