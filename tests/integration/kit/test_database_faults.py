@@ -85,6 +85,7 @@ async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
         wire.commits, wire.refuse_after_commit = list(faults), refused
         await bench.send([*amounts(40), amount_message(ACCOUNTS[7], 1, "\0")])
         await bench.wait_applied(40)
+        await bench.wait_states_equal_rows()
 
         async def all_struck() -> bool:
             return wire.struck == expected
