@@ -53,7 +53,7 @@ def standing(watcher: Watcher, by_email: Mapping[str, int]) -> dict[str, dict[st
     return {
         customer_id: customer
         for customer_id, customer in watcher.latest.items()
-        if customer["merged_into"] is None and (owner(customer, by_email) or customer_id in watcher.created)
+        if customer["merged_into"] is None and owner(customer, by_email)
     }
 
 
@@ -64,8 +64,8 @@ def by_stream(watcher: Watcher, expected: Expected, by_email: Mapping[str, int])
     for customer_id, customer in standing(watcher, by_email).items():
         people = owner(customer, by_email)
         seen.update(people)
-        if len(people) != 1:
-            wrong.append(f"contact {customer_id} is of {len(people)} people: {sorted(people)}")
+        if len(people) > 1:
+            wrong.append(f"contact {customer_id} is of several people: {sorted(people)}")
             continue
         life = expected.lives.get(next(iter(people)))
         if life is None:
@@ -86,6 +86,7 @@ async def by_api(
     contacts = standing(watcher, by_email)
     result = Result(contacts=len(contacts), wrong=[*tracker.surprises, *watcher.errors])
     result.wrong += by_stream(watcher, expected, by_email)
+    result.wrong += [f"contact {each} is new and nobody's" for each in _nobodys(watcher, by_email, before)]
 
     customers, summaries, tags, timelines = await asyncio.gather(
         together({each: register.get(f"/directory/contacts/{each}") for each in contacts}),
@@ -121,6 +122,16 @@ async def by_api(
     await _check_rejections(register, tracker, before, result)
     result.wrong = list(dict.fromkeys(result.wrong))
     return result
+
+
+def _nobodys(watcher: Watcher, by_email: Mapping[str, int], before: Before) -> list[str]:
+    return [
+        customer_id
+        for customer_id, customer in watcher.latest.items()
+        if customer["merged_into"] is None
+        and not owner(customer, by_email)
+        and datetime.fromisoformat((customer["activity"] or {}).get("first_time") or "9999-01-01T00:00Z") >= before.at
+    ]
 
 
 async def _timeline(register: Register, contact_id: str) -> list[UUID]:

@@ -147,6 +147,6 @@ class Day:
                     )
             except TimeoutError:
                 raise NotAnswered(seconds=bound_s) from None
-            if not result.wrong or loop.time() > deadline:
+            if set(result.wrong) <= set(self._tracker.surprises) or loop.time() > deadline:
                 return result
             await asyncio.sleep(1)

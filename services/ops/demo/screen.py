@@ -23,7 +23,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._status: Status | None = None
-        self._last_plain_s = float("-inf")
+        self._last_plain_s = 0.0
 
     def step(self, text: str) -> None:
         """Something long begins, or is so far."""
@@ -85,14 +85,14 @@ def status_line(tracker: Tracker, watcher: Watcher, contacts: int, at_s: float) 
 
 
 def summary(tracker: Tracker, watcher: Watcher, result: Result | None, contacts: int) -> Table:
-    """The day in figures; those of the last column were asked of the APIs."""
+    """The day in figures; without `result` only what the stream told was found."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("sent", justify="right")
     table.add_column("found", justify="right")
 
-    def row(name: str, sent: object = "", found: object = "") -> None:
-        table.add_row(name, str(sent), "" if result is None else str(found))
+    def row(name: str, sent: object = "", found: object = None) -> None:
+        table.add_row(name, str(sent), "" if found is None else str(found))
 
     expected = tracker.expected()
     row("events, each as often as it was sent", tracker.sent)
@@ -107,9 +107,10 @@ def summary(tracker: Tracker, watcher: Watcher, result: Result | None, contacts:
     row("customer updates on the stream", "", watcher.total)
     for kind, count in sorted(watcher.updates.items()):
         row(f"  {kind.removeprefix('tuttu.customer.')}", "", count)
-    row("tags on contacts", "", result and result.tags.total())
-    for tag, count in sorted(result.tags.items() if result else ()):
-        row(f"  {tag}", "", count)
+    if result is not None:
+        row("tags on contacts", "", result.tags.total())
+        for tag, count in sorted(result.tags.items()):
+            row(f"  {tag}", "", count)
     return table
 
 

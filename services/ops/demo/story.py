@@ -67,7 +67,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "honeypot": "kotisivu",
     },
     QUOTE: {
-        "event": "quote_requested",
+        "event": "quote_request",
         "fields": [
             {"name": "nimi", "label": "Nimi", "required": True, "to": "full_name"},
             {"name": "yritys", "label": "Yritys", "to": "organisation"},

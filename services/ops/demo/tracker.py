@@ -14,6 +14,8 @@ from services.ops.demo.doors import Delivery, Refused, Told
 BUYER = "asiakas"
 LOYAL = "kanta-asiakas"
 LOYAL_FROM = 5
+PROSPECT = "potentiaalinen asiakas"
+INTERESTED_BY = ("signup", "quote_request")
 
 
 @dataclass
@@ -138,7 +140,9 @@ class Tracker:
             expected.lives.setdefault(person, Life()).tags.update(tags)
         for life in expected.lives.values():
             purchases = life.counts["purchase"]
+            interested = any(life.counts[name] for name in INTERESTED_BY)
             life.tags.update([BUYER] * (purchases >= 1) + [LOYAL] * (purchases >= LOYAL_FROM))
+            life.tags.update([PROSPECT] * (interested and not purchases))
         return expected
 
 
@@ -153,6 +157,7 @@ def differences(customer: dict[str, Any], life: Life) -> list[str]:
         found.append(f"sales {minor}, expected {life.minor} cents")
     if missing := life.tags - set(customer["tags"]):
         found.append(f"lacks the tags {', '.join(sorted(missing))}")
-    if BUYER in customer["tags"] and BUYER not in life.tags:
-        found.append(f"has the tag {BUYER} and bought nothing")
+    found += [
+        f"has the tag {tag}" for tag in (BUYER, LOYAL, PROSPECT) if tag in customer["tags"] and tag not in life.tags
+    ]
     return found

@@ -15,7 +15,7 @@ PATH = "/subscriptions/customers"
 
 
 class Sent(NamedTuple):
-    """One Server-Sent Event."""
+    """One Server-Sent Event; without data it only says where the stream stands."""
 
     id: str | None
     type: str
@@ -25,11 +25,13 @@ class Sent(NamedTuple):
 async def events(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:
     """The events of a stream (WHATWG HTML, 9.2.6); comments, which keep the connection alive, are passed over."""
     last_id: str | None = None
+    given_id: str | None = None
     kind = "message"
     data: list[str] = []
     async for line in lines:
         if not line:
-            if data:
+            if data or given_id != last_id:
+                last_id = given_id
                 yield Sent(last_id, kind, "\n".join(data))
             kind, data = "message", []
             continue
@@ -37,7 +39,7 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:
         value = value.removeprefix(" ")
         match name:
             case "id":
-                last_id = value
+                given_id = value
             case "event":
                 kind = value
             case "data":
@@ -54,7 +56,6 @@ class Watcher:
         self.last_id: str | None = None
         self.connected = asyncio.Event()
         self.latest: dict[str, dict[str, Any]] = {}
-        self.created: set[str] = set()
         self.updates: Counter[str] = Counter()
         self.errors: list[str] = []
 
@@ -76,21 +77,18 @@ class Watcher:
                 return
             self.connected.set()
             async for sent in events(response.aiter_lines()):
-                if sent.id is not None:
-                    self.last_id = sent.id
-                self._take(sent)
+                self.last_id = sent.id
+                if sent.data:
+                    self._take(sent)
 
     def _take(self, sent: Sent) -> None:
-        update = json.loads(sent.data)
-        customer = update.get("data", update)
+        customer = json.loads(sent.data)
         held = self.latest.get(customer["customer_id"])
         if held is not None and customer["version"] < held["version"]:
             self.errors.append(f"{customer['customer_id']}: version {customer['version']} came after {held['version']}")
             return
         self.latest[customer["customer_id"]] = customer
         self.updates[sent.type] += 1
-        if sent.type.endswith("created"):
-            self.created.add(customer["customer_id"])
 
     @property
     def total(self) -> int:

@@ -67,6 +67,6 @@ async def _lines(text: str) -> AsyncIterator[str]:
 
 
 async def test_the_events_of_a_stream_are_read_with_their_ids_and_without_its_comments() -> None:
-    stream = ': hello\n\nid: 7\nevent: tuttu.customer.changed\ndata: {"a":\ndata: 1}\n\n: still here\n\ndata: x\n\n'
+    stream = ': hello\nid: 5\n\nid: 7\nevent: changed\ndata: {"a":\ndata: 1}\n\n: still here\n\ndata: x\n\n'
     found = [sent async for sent in watcher.events(_lines(stream))]
-    assert found == [("7", "tuttu.customer.changed", '{"a":\n1}'), ("7", "message", "x")]
+    assert found == [("5", "message", ""), ("7", "changed", '{"a":\n1}'), ("7", "message", "x")]

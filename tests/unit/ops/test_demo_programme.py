@@ -54,7 +54,7 @@ def test_the_day_tells_all_kinds_of_events() -> None:
         "order_updated",
         "page_view",
         "purchase",
-        "quote_requested",
+        "quote_request",
         "refund",
         "signup",
     }

@@ -43,7 +43,7 @@ def _quote(cast: Cast, person: Person, name: str, phone: str, email: str) -> Del
     company, need = cast.rng.choice(story.QUOTES)
     own_id = f"{person.number}-q-{int(cast.now().timestamp() * 1000)}"
     values = {"nimi": name, "yritys": company, "puhelin": phone, "sahkoposti": email, "tarve": need, "_id": own_id}
-    told = Told(FORMS, own_id, "quote_requested", person.number, tags=("tarjouspyyntö",))
+    told = Told(FORMS, own_id, "quote_request", person.number, tags=("tarjouspyyntö",))
     return doors.form(QUOTE, values, told=(told,))
 
 
