@@ -17,7 +17,8 @@ class TuttuError(Exception):
 
     def __init__(self, detail: str | None = None, **attributes: Any) -> None:
         self.attributes = attributes
-        self.detail = detail or (inspect.getdoc(type(self)) or "").format(**attributes)
+        # The docstring's own line ends are where the source wraps: no part of the message, least of a command in it.
+        self.detail = detail or " ".join((inspect.getdoc(type(self)) or "").split()).format(**attributes)
         super().__init__(self.detail)
 
 

@@ -187,13 +187,24 @@ class Bench:
         return [decode(value).data for value in await self.topic("dead-letters")]
 
     async def balances(self) -> list[ledger.Balance]:
-        """All states that were published."""
+        """All states that were published; what has no version is none."""
         decode = msgspec.json.Decoder(CloudEvent[ledger.Balance]).decode
-        return [decode(value).data for value in await self.topic("balances")]
+        return [decode(record.value).data for record in await self.records("balances") if record.headers]
 
     async def last_balances(self) -> dict[UUID, ledger.Balance]:
         """What someone sees who reads the state topic from its start to its end."""
         return {balance.account_id: balance for balance in await self.balances()}
+
+    async def has_members(self, group: str, count: int) -> bool:
+        """Whether a consumer group has come to rest with so many members."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.platform.kafka)
+        await admin.start()
+        try:
+            (answer,) = await admin.describe_consumer_groups([self.platform.topic_prefix + group])
+            _, _, state, _, _, members, *_ = answer.groups[0]
+            return state == "Stable" and len(members) == count
+        finally:
+            await admin.close()
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
@@ -214,6 +225,16 @@ class Bench:
 
     async def wait_written_back(self, seconds: float = 10) -> None:
         await eventually(self.all_is_written_back, seconds)
+
+    async def wait_read(self, topic: str, seconds: float = 20) -> None:
+        """Until everything that is on a topic now is applied."""
+        ends = {tp.partition: end for tp, end in (await self.ends(topic)).items()}
+
+        async def read() -> bool:
+            rows = await self.pool.fetch('SELECT "partition", applied FROM position WHERE topic = $1', topic)
+            return len(rows) == PARTITIONS and all(row["applied"] >= ends[row["partition"]] for row in rows)
+
+        await eventually(read, seconds)
 
     async def wait_states_equal_rows(self, seconds: float = 20) -> None:
         async def equal() -> bool:
