@@ -36,4 +36,6 @@ def configure(*, style: str = "json", level: str = "info") -> None:
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         )
     )
+    # It calls errors what it mends itself, such as a coordinator that is not there yet; what matters, our loops say.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
