@@ -18,7 +18,6 @@ from services.kit.application import Context
 from services.kit.database import Connection
 
 PATH = "/activity"
-MAX_BODY_BYTES = 256 * 1024
 # A page of whole events would otherwise be 50 MB at worst.
 MAX_PAGE_BYTES = 1024 * 1024
 
@@ -80,7 +79,6 @@ class _Body(msgspec.Struct, frozen=True):
 
 _body = msgspec.json.Decoder(_Body)
 _new_activity = msgspec.json.Decoder(NewActivity)
-_new_activity_schema = msgspec.json.schema_components([NewActivity])[1]["NewActivity"]
 
 
 def router(context: Context, settings: Settings) -> APIRouter:
@@ -133,14 +131,14 @@ def router(context: Context, settings: Settings) -> APIRouter:
 
     @routes.post(
         "/contacts/{contact_id}/activities",
-        openapi_extra={"requestBody": {"content": {"application/json": {"schema": _new_activity_schema}}}},
+        openapi_extra=web.body_of(NewActivity),
     )
     async def log_activity(
         contact_id: UUID, request: Request, writer: Writer, idempotency_key: web.IdempotencyKey
     ) -> Response:
         """Write down a call, a meeting, a session or a note; it joins the contact's history."""
         now = envelope.utc(context.clock())
-        command = _command(contact_id, await _new(request), writer, now, settings)
+        command = _command(contact_id, await web.read_json(request, _new_activity), writer, now, settings)
         async with context.pool.acquire() as connection:
             await _holder(connection, contact_id)
         command_id = commands.id_of(writer, idempotency_key)
@@ -181,22 +179,6 @@ def _entry(event: domain.Event) -> Entry:
         text=said.text,
         author=said.author,
     )
-
-
-async def _new(request: Request) -> NewActivity:
-    """The request's body. Raises `errors.TooLarge`, or `errors.InvalidInput` with the faulty field."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise errors.TooLarge(limit_bytes=MAX_BODY_BYTES)
-    try:
-        return _new_activity.decode(body)
-    except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
-        raise errors.InvalidInput(reason=reason, field=place.strip("`.") or None) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.BadRequest(reason=str(error)) from error
 
 
 def _command(

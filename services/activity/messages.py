@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from services.activity import domain
-from services.kit import commands, envelope
+from services.kit import commands, envelope, errors
 
 # Bounds that keep one record from breaking sums and indexes for all others; intake's own are narrower.
 _MAX_MINOR = 10**13
@@ -79,8 +79,8 @@ def decode_resolved_event(value: bytes) -> envelope.CloudEvent[ResolvedEvent]:
     try:
         event = _original.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason, _, place = str(error).partition(" - at `$")
-        field = f"data.event{place.rstrip('`')}"
+        reason, place = errors.place_of(error)
+        field = f"data.event.{place}" if place else "data.event"
         raise envelope.Unreadable(reason=f"{reason} (in {field})", field=field) from error
     if not 1900 <= event.time.year < 3000:
         raise envelope.Unreadable(

@@ -104,12 +104,6 @@ def _at_utc(event: CloudEvent[Any]) -> CloudEvent[Any]:
     return event
 
 
-def _field_of(reason: str) -> str | None:
-    """msgspec ends its messages with the faulty place, as "… - at `$.data.name`"."""
-    _, separator, place = reason.rpartition(" - at `")
-    return place.rstrip("`").removeprefix("$").lstrip(".") or None if separator else None
-
-
 def decoder(*, type: str, data: Any) -> Decode:
     """A function from bytes to `CloudEvent[data]`. Raises `Unreadable`, which names the field, for anything else."""
     return decoder_by_type({type: data})
@@ -129,7 +123,7 @@ def decoder_by_type(data_by_type: Mapping[str, Any]) -> Decode:
                 raise Unreadable(reason=f"type must be one of {', '.join(decoders)}, not {name!r}", field="type")
             event = decoders[name].decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unreadable(reason=str(error), field=_field_of(str(error))) from error
+            raise Unreadable(reason=str(error), field=errors.place_of(error)[1] or None) from error
         except RecursionError as error:
             raise Unreadable(reason="it is nested too deeply") from error
         if event.type not in decoders:

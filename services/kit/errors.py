@@ -82,3 +82,17 @@ class Unavailable(TuttuError):
 
     def __init__(self, *, part: str, retry_after_s: int = 2) -> None:
         super().__init__(part=part, retry_after_s=retry_after_s)
+
+
+def place_of(error: Exception) -> tuple[str, str]:
+    """(reason, place) of msgspec's message, which ends with the faulty place, as "… - at `$.value`"."""
+    reason, separator, place = str(error).rpartition(" - at `$")
+    if not separator:
+        reason, place = str(error), ""
+    place = place.rstrip("`").lstrip(".")
+    # What is missing or unknown is named in the reason; the place is only the object around it.
+    for phrase in ("missing required field `", "contains unknown field `"):
+        if phrase in reason:
+            name = reason.partition(phrase)[2].rstrip("`")
+            place = f"{place}.{name}" if place else name
+    return reason, place

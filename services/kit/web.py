@@ -6,7 +6,7 @@ import base64
 import binascii
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -20,6 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.kit import database, errors, keys, metrics
 
 Principal = keys.Principal
+MAX_BODY_BYTES = 256 * 1024
+
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -109,6 +112,34 @@ async def _idempotency_key(idempotency_key: Annotated[str | None, Header()] = No
 
 
 IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+
+
+# -- bodies
+
+
+async def read_json(request: Request, decoder: msgspec.json.Decoder[T], limit_bytes: int = MAX_BODY_BYTES) -> T:
+    """The body as `decoder` reads it.
+
+    Raises `TooLarge` before it has read more, `BadRequest` for what is no JSON, `InvalidInput` with the faulty field.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise errors.TooLarge(limit_bytes=limit_bytes)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        reason, place = errors.place_of(error)
+        raise errors.InvalidInput(reason=reason, field=place or None) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.BadRequest(reason=f"expected JSON: {error}") from error
+
+
+def body_of(struct: Any) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads its body, a struct without structs in it, with `read_json`."""
+    schema = msgspec.json.schema_components([struct])[1][struct.__name__]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 # -- pages of results

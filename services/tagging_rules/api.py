@@ -24,6 +24,8 @@ from services.tagging_rules.store import KeptRule
 
 PATH = "/tagging-rules"
 MAX_BODY_BYTES = 64 * 1024
+
+_anything: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 MAX_RULES = 1000
 
 T = TypeVar("T")
@@ -57,6 +59,9 @@ class ChangedTags(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 
 
+_changed_tags = msgspec.json.Decoder(ChangedTags)
+
+
 def router(context: Context) -> APIRouter:
     """The routes below /tagging-rules."""
     routes = APIRouter()
@@ -85,7 +90,7 @@ def _add_rule_routes(routes: APIRouter, context: Context) -> None:
 
         A repeat with the same Idempotency-Key, which may be left out, makes no second rule.
         """
-        definition = rules.parse(await _json(request))
+        definition = rules.parse(await web.read_json(request, _anything, MAX_BODY_BYTES))
         rule_id = ids.derived("rule", admin.name, idempotency_key) if idempotency_key else uuid.uuid4()
         kept = _version_of(rule_id, 1, definition, admin, context.clock())
 
@@ -108,7 +113,7 @@ def _add_rule_routes(routes: APIRouter, context: Context) -> None:
     @routes.put("/rules/{rule_id}", openapi_extra=_body_of(_rule_schema()))
     async def change_rule(rule_id: UUID, request: Request, admin: Admin, if_match: IfMatch = None) -> Response:
         """Write a new version of a rule, whole."""
-        raw = await _json(request)
+        raw = await web.read_json(request, _anything, MAX_BODY_BYTES)
         in_body = raw.pop("version", None) if isinstance(raw, dict) else None
         yours = _version_seen(if_match, in_body)
         if yours is None:
@@ -239,16 +244,12 @@ def _add_tag_routes(routes: APIRouter, context: Context) -> None:
         """What a contact is, and why. An absorbed contact's tags are those of its survivor, whom the answer names."""
         return web.Json(await _contact(context, contact_id))
 
-    @routes.post("/contacts/{contact_id}/tags", openapi_extra=_body_of(msgspec.json.schema(ChangedTags)))
+    @routes.post("/contacts/{contact_id}/tags", openapi_extra=web.body_of(ChangedTags))
     async def change_tags(
         contact_id: UUID, request: Request, writer: Writer, idempotency_key: web.IdempotencyKey
     ) -> Response:
         """Add, remove and clear tags by hand."""
-        try:
-            changed = msgspec.convert(await _json(request), ChangedTags)
-        except msgspec.ValidationError as error:
-            reason, place = conditions.place_of(error)
-            raise errors.InvalidInput(reason=reason, field=place or None) from error
+        changed = await web.read_json(request, _changed_tags, MAX_BODY_BYTES)
         said = tags.by_hand(changed.add, changed.remove, changed.clear)
         contact = await _contact(context, contact_id)
         command = messages.ChangeTags(
@@ -279,19 +280,6 @@ async def _contact(context: Context, contact_id: UUID) -> messages.ContactTags:
 
 
 # -- bodies
-
-
-async def _json(request: Request) -> Any:
-    """The request's body as Python values. Raises `errors.TooLarge` or `errors.BadRequest`."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise errors.TooLarge(limit_bytes=MAX_BODY_BYTES)
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.BadRequest(reason=f"expected JSON: {error}") from error
 
 
 def _body_of(schema: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from services.kit.settings import Platform
 
 _IDLE_FLUSH_S = 0.5
 _LAST_BATCH_S = 10.0
+_LEAVE_S = 3.0
 _OFFSETS_EVERY_S = 2.0
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 
@@ -132,11 +133,7 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                     self._batch = None
         except Exception as error:
             log.info("positions not written back at the end", service=self.service, error=repr(error))
-        try:
-            async with asyncio.timeout(5):
-                await self._kafka.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.info("consumer did not leave in order", service=self.service, error=repr(error))
+        await leave(self._kafka, self.service)
 
     # -- assignment
 
@@ -344,6 +341,17 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                     await self._kafka.commit(offsets)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.debug("offsets not shown", service=self.service, error=repr(error))
+
+
+async def leave(kafka: AIOKafkaConsumer, service: str) -> None:
+    """Tell the group, within three seconds; without a broker aiokafka tries for long, and ignores a cancellation."""
+    leaving = asyncio.create_task(kafka.stop())
+    done, _ = await asyncio.wait({leaving}, timeout=_LEAVE_S)
+    if not done:
+        leaving.cancel()
+        log.info("consumer did not leave in time", service=service)
+    elif (error := leaving.exception()) is not None:
+        log.info("consumer did not leave in order", service=service, error=repr(error))
 
 
 def _read(record: envelope.Record, decode: envelope.Decode) -> Item:

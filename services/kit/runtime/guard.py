@@ -22,6 +22,7 @@ from mode import Service
 from services.kit import errors, metrics
 from services.kit.database import Pool
 from services.kit.runtime import failures
+from services.kit.runtime.consumer import leave
 from services.kit.runtime.inputs import State
 from services.kit.runtime.producer import Producer
 from services.kit.settings import Platform
@@ -80,11 +81,7 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             while not self.should_stop:
                 await self._round(kafka)
         finally:
-            try:
-                async with asyncio.timeout(3):
-                    await kafka.stop()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.info("guard did not leave in order", service=self.service, error=repr(error))
+            await leave(kafka, f"{self.service}-guard")
 
     async def _round(self, kafka: AIOKafkaConsumer) -> None:
         """Read for a while, let what is under way arrive, settle the doubts, and only then move the group's offsets."""

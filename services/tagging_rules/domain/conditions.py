@@ -164,7 +164,7 @@ class _Parser:
         try:
             leaf = msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
-            reason, faulty = place_of(error)
+            reason, faulty = errors.place_of(error)
             raise _invalid(f"{place}.{faulty}" if faulty else place, reason) from error
         if isinstance(leaf, HasTag):
             return HasTag(tag=tags.clean(leaf.tag, f"{place}.tag"))
@@ -231,20 +231,6 @@ def _check_scalar(value: Scalar, place: str) -> None:
         raise _invalid(place, f"text is at most {MAX_TEXT} characters")
     if isinstance(value, float) and not math.isfinite(value):
         raise _invalid(place, "expected a number")
-
-
-def place_of(error: msgspec.ValidationError) -> tuple[str, str]:
-    """(reason, place) of msgspec's message, which ends with the faulty place, as "… - at `$.value`"."""
-    reason, separator, place = str(error).rpartition(" - at `$")
-    if not separator:
-        reason, place = str(error), ""
-    place = place.rstrip("`").lstrip(".")
-    # What is missing or unknown is named in the reason; the place is only the object around it.
-    for phrase in ("missing required field `", "contains unknown field `"):
-        if phrase in reason:
-            name = reason.partition(phrase)[2].rstrip("`")
-            place = f"{place}.{name}" if place else name
-    return reason, place
 
 
 def _invalid(place: str, reason: str) -> InvalidCondition:

@@ -83,7 +83,7 @@ def parse(raw: object) -> Definition:
     try:
         rule: Definition = msgspec.convert(raw, OnRule | WhileRule)
     except msgspec.ValidationError as error:
-        reason, place = conditions.place_of(error)
+        reason, place = errors.place_of(error)
         raise InvalidRule(place=place or "the rule", reason=reason, field=place or None) from error
     name = rule.name.strip()
     if not name or not name.isprintable():

@@ -210,12 +210,12 @@ async def test_one_event_is_given_whole_with_the_contact_that_it_belongs_to_now(
         ({"name": "call", "properties": {"a": "x" * 65_537}}, 422, "properties"),
         ({"name": "call", "properties": [1]}, 422, "properties"),
         ({"name": 5}, 422, "name"),
-        ({"name": "call", "subject": "?"}, 422, None),
-        ({}, 422, None),
+        ({"name": "call", "subject": "?"}, 422, "subject"),
+        ({}, 422, "name"),
         (b"{", 400, None),
         (b'{"name": "call", "text": "\xff"}', 400, None),
         (b'{"name": "call", "properties": {"a": ' + b"[" * 100_000, 400, None),
-        (b" " * (api.MAX_BODY_BYTES + 1), 413, None),
+        (b" " * (web.MAX_BODY_BYTES + 1), 413, None),
     ],
 )
 async def test_what_does_not_fit_is_refused_before_it_is_published(

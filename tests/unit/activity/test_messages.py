@@ -46,7 +46,7 @@ def test_what_the_history_needs_is_read() -> None:
         ({"time": "9999-12-31T23:59:59Z"}, "data.event.time"),
         ({"data": {"name": "", "record": {"id": CONTACT, "source": "x"}}}, "data.event.data.name"),
         ({"data": {"name": "n" * 201, "record": {"id": CONTACT, "source": "x"}}}, "data.event.data.name"),
-        ({"data": {"name": "purchase"}}, "data.event.data"),
+        ({"data": {"name": "purchase"}}, "data.event.data.record"),
         (
             {
                 "data": {
