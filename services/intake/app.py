@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 def parts(context: Context) -> Intake:
     """The service's parts, wired."""
     own = settings.load(Settings, "INTAKE", context.environment)
+    if not context.platform.secret:
+        # Without it anybody could work out the id of a customer's record from an e-mail address.
+        raise settings.MissingSetting(name="TUTTU_SECRET")
     register = Register(context.pool, context.clock, own.register_age)
     gate = Gate(
         pool=context.pool,

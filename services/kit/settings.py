@@ -39,7 +39,6 @@ class Platform:
     """The installation's secret, from which record ids follow; never change it."""
     region: str = "FI"
     """Where a phone number without a country code is from (ISO 3166-1)."""
-    timezone: str = "Europe/Helsinki"
     log_format: str = "json"
     """json or console."""
     log_level: str = "info"
