@@ -72,14 +72,11 @@ class Message:
     key: str
     value: bytes
     version: int | None = None
-    traceparent: bytes | None = None
 
     def headers(self) -> list[tuple[str, bytes]]:
         headers = [("content-type", CONTENT_TYPE)]
         if self.version is not None:
             headers.append(("version", b"%d" % self.version))
-        if self.traceparent is not None:
-            headers.append(("traceparent", self.traceparent))
         return headers
 
 
@@ -87,10 +84,8 @@ def encode(event: CloudEvent[Any]) -> bytes:
     return _encoder.encode(event)
 
 
-def message(
-    topic: str, key: str, event: CloudEvent[Any], *, version: int | None = None, traceparent: bytes | None = None
-) -> Message:
-    return Message(topic, key, encode(event), version, traceparent)
+def message(topic: str, key: str, event: CloudEvent[Any], *, version: int | None = None) -> Message:
+    return Message(topic, key, encode(event), version)
 
 
 Decode = Callable[[bytes], CloudEvent[Any]]

@@ -125,7 +125,7 @@ def _page(topic: topics.Topic, types: Types) -> dict[str, Any]:
         "producers": list(topic.producers),
         "consumers": list(topic.consumers),
         "types": sorted(types),
-        "headers": ["content-type", "traceparent", *(["version"] if topic.kept is None else [])],
+        "headers": ["content-type", *(["version"] if topic.kept is None else [])],
         "schema": f"../json/{topic.name}.schema.json",
         "examples": [f"../examples/{topic.name}/{path.name}" for path in examples(topic.name)],
     }
