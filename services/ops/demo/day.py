@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from services.kit import errors
-from services.ops.demo import checks, player, programme, stage
+from services.ops.demo import checks, people, player, programme, stage
 from services.ops.demo.cast import Cast
 from services.ops.demo.checks import Before, Result
 from services.ops.demo.notes import Notes
@@ -92,15 +92,16 @@ class Day:
 
     async def _perform(self, stop: asyncio.Event, url: str, key_file: Path) -> bool:
         """Send and show; True when somebody stopped it, False when the time is over."""
-        loop = asyncio.get_running_loop()
+        loop, options = asyncio.get_running_loop(), self._options
         began, curtain = loop.time(), asyncio.Event()
-        staff = Staff(self._register, self._cast, self._tracker)
-        duration_s = self._options.duration_s
+        own = Cast(self._cast.credentials, self._notes.numbers(), options.seed, by_email=self._cast.by_email)
+        staff = Staff(self._register, self._cast, own, self._tracker)
+        duration_s = options.duration_s
         sending_s = float("inf") if duration_s is None else max(duration_s - _SENDING_ENDS_BEFORE_S, duration_s / 2)
         shown = False
         async with asyncio.TaskGroup() as group:
             deliveries = programme.deliveries(self._cast)
-            playing = player.play(self._client, deliveries, self._tracker, curtain, per_s=self._options.per_s)
+            playing = player.play(self._client, deliveries, self._tracker, curtain, per_s=options.per_s)
             group.create_task(playing)
             group.create_task(staff.work(curtain))
             while not stop.is_set() and (at_s := loop.time() - began) < sending_s:
@@ -118,7 +119,7 @@ class Day:
         contact_id = name = None
         for customer_id, customer in checks.standing(self._watcher, self._cast.by_email).items():
             if customer["tags"] and customer["name"]:
-                contact_id, name = customer_id, str(customer["name"]).split()[-1].lower()
+                contact_id, name = customer_id, people.without_dots(str(customer["name"]).split()[-1].lower())
                 break
         self._screen.say()
         for what, line in doors_to_open(url, key_file, contact_id, name or "virtanen"):

@@ -47,13 +47,14 @@ class Notes:
         fresh.replace(self._file)
 
     def numbers(self) -> Callable[[], int]:
-        """Gives the next person's number; whatever happens, no later run gives it again."""
-        following = self.noted.next_person
+        """Gives the next person's number; whatever happens, nobody else and no later run is given it."""
+        following = end = 0
 
         def take() -> int:
-            nonlocal following
-            if following == self.noted.next_person:
-                self.noted.next_person += _BLOCK
+            nonlocal following, end
+            if following == end:
+                following, end = self.noted.next_person, self.noted.next_person + _BLOCK
+                self.noted.next_person = end
                 self.save()
             following += 1
             return following - 1

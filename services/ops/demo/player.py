@@ -27,20 +27,20 @@ async def play(
     async with asyncio.TaskGroup() as group:
         while not stop.is_set():
             await free.acquire()
-            group.create_task(_deliver(client, next(deliveries), tracker, free))
+            task = group.create_task(deliver(client, next(deliveries), tracker))
+            task.add_done_callback(lambda _: free.release())
             # Behind a slow door the pace falls; what was missed is not made up for in a burst.
             due = max(due + 1 / per_s, loop.time())
             await pause(stop, due - loop.time())
 
 
-async def _deliver(client: httpx.AsyncClient, delivery: Delivery, tracker: Tracker, free: asyncio.Semaphore) -> None:
+async def deliver(client: httpx.AsyncClient, delivery: Delivery, tracker: Tracker) -> None:
+    """Send one, and note what came of it."""
     try:
         response = await send(client, delivery)
         tracker.answered(delivery, response.status_code, _event_ids(response))
     except httpx.HTTPError as error:
         tracker.failed(delivery, error)
-    finally:
-        free.release()
 
 
 async def send(client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response:

@@ -77,10 +77,10 @@ def doors_to_open(url: str, key_file: Path, contact_id: str | None, name: str) -
 
 
 def status_line(tracker: Tracker, watcher: Watcher, contacts: int, at_s: float) -> str:
+    """How the day stands, short enough for a terminal of 80 columns."""
     return (
-        f"{int(at_s) // 60}:{int(at_s) % 60:02}  "
-        f"{tracker.sent} events sent, {tracker.repeats} of them repeats · {contacts} contacts · "
-        f"{watcher.total} customer updates · {tracker.rejections + tracker.turned_away} refused"
+        f"{int(at_s) // 60}:{int(at_s) % 60:02}  {tracker.sent} events ({tracker.repeats} repeats) · "
+        f"{contacts} contacts · {watcher.total} updates · {tracker.rejections + tracker.turned_away} refused"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from services.kit import errors
@@ -12,6 +12,7 @@ from services.ops.demo import player, story
 from services.ops.demo.cast import Cast
 from services.ops.demo.people import Person
 from services.ops.demo.register import Register
+from services.ops.demo.scenes import shop
 from services.ops.demo.tracker import Tracker
 
 _FIRST_AFTER_S = 2.0
@@ -27,9 +28,11 @@ class NotSeen(errors.TuttuError):
 class Staff:
     """Acts through the APIs with the admin's key, on customers whom it finds there by their e-mail address."""
 
-    def __init__(self, register: Register, cast: Cast, tracker: Tracker) -> None:
+    def __init__(self, register: Register, cast: Cast, own: Cast, tracker: Tracker) -> None:
+        """`own` brings people whom nobody else meets: what is merged by hand must not be moved by other deliveries."""
         self._register = register
         self._cast = cast
+        self._own = own
         self._tracker = tracker
         # Of its own: the day's deliveries do not depend on how fast the staff is.
         self._rng = random.Random(f"staff/{cast.seed}")
@@ -64,18 +67,28 @@ class Staff:
 
     async def _merge_and_unmerge(self) -> None:
         """Two customers are taken for one, and parted again."""
-        one, other = self._rng.sample(self._cast.customers, 2)
-        left, right = await self._find(one), await self._find(other)
-        ids = {left["customer_id"], right["customer_id"]}
+        one, other = self._own.newcomer(), self._own.newcomer()
+        for person in (one, other):
+            await player.deliver(self._register.client, shop.order(self._own, person), self._tracker)
+        left, right = [str((await self._find(person))["customer_id"]) for person in (one, other)]
+        records = await self._records(right)
         merged = await self._register.post(
-            "/dedupe/merge", {"left": left["customer_id"], "right": right["customer_id"]}, command=True
+            f"/dedupe/contacts/{left}/merge", {"with": right, "reason": "sama henkilö"}, command=True
         )
-        survivor = merged["result"]["contact_id"]
-        await self._until(lambda: self._is_one(ids, survivor), "a merge by hand")
+        survivor = str(merged["result"]["contact_id"])
+        await self._until(lambda: self._holders((left, right), {survivor}), "a merge by hand")
+        await self._register.post(
+            f"/dedupe/contacts/{survivor}/unmerge", {"records": records, "reason": "eri henkilö"}, command=True
+        )
+        await self._until(lambda: self._holders((left, right), {left, right}), "an unmerge by hand")
 
-    async def _is_one(self, ids: set[str], survivor: str) -> bool:
-        found = [await self._register.get(f"/directory/contacts/{each}") for each in ids]
-        return {each["customer_id"] for each in found} == {survivor}
+    async def _records(self, contact_id: str) -> list[str]:
+        contact = await self._register.get(f"/dedupe/contacts/{contact_id}")
+        return [member["record_id"] for member in contact["members"]]
+
+    async def _holders(self, asked: Iterable[str], expected: set[str]) -> bool:
+        """Whether the directory leads from these ids to the expected contacts."""
+        return {(await self._register.get(f"/directory/contacts/{each}"))["customer_id"] for each in asked} == expected
 
     async def _find(self, person: Person) -> dict[str, Any]:
         """The contact of somebody who has ordered; it may be on its way still."""
