@@ -14,10 +14,10 @@ from tests.e2e.system import Tuttu
 
 
 async def test_a_day_adds_up_and_so_does_the_next(tuttu: Tuttu) -> None:
-    for _ in range(2):
+    for duration_s in (7, 3):
         shown = io.StringIO()
         async with tuttu.client() as client:
-            options = Options(duration_s=7, per_s=25)
+            options = Options(duration_s, per_s=25)
             day = Day(client, Notes(tuttu.notes), options, Screen(Console(file=shown, width=100)))
             adds_up = await day.play(asyncio.Event(), tuttu.url, tuttu.notes / "admin.key")
         assert adds_up, shown.getvalue()
