@@ -20,6 +20,7 @@ from faust.app.base import BootStrategy
 
 from services.kit import commands, database, errors, keys, metrics, runtime, web
 from services.kit.runtime.guard import Guard
+from services.kit.runtime.tasks import heard
 from services.kit.settings import MissingSetting, Platform
 
 _QUERIES = database.load_queries("services.kit")
@@ -86,7 +87,7 @@ class _Background(mode.Service):
 
     @mode.Service.task
     async def _run(self) -> None:
-        await self._run_it()
+        await heard(self._run_it())
 
 
 def prefix_of(name: str) -> str:

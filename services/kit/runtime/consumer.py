@@ -25,6 +25,7 @@ from services.kit.runtime.dead_letters import Item
 from services.kit.runtime.inputs import Input, Settle, State
 from services.kit.runtime.positions import Position
 from services.kit.runtime.producer import Producer
+from services.kit.runtime.tasks import heard
 from services.kit.settings import Platform
 
 _IDLE_FLUSH_S = 0.5
@@ -85,6 +86,9 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     @Service.task
     async def _run(self) -> None:
+        await heard(self._consume())
+
+    async def _consume(self) -> None:
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=self._platform.kafka,
             client_id=self.service,
@@ -349,9 +353,10 @@ async def leave(kafka: AIOKafkaConsumer, service: str) -> None:
     done, _ = await asyncio.wait({leaving}, timeout=_LEAVE_S)
     if not done:
         leaving.cancel()
-        log.info("consumer did not leave in time", service=service)
-    elif (error := leaving.exception()) is not None:
-        log.info("consumer did not leave in order", service=service, error=repr(error))
+    # A task that is not done, or that aiokafka cancelled from inside, has no error to show.
+    elif not leaving.cancelled() and leaving.exception() is None:
+        return
+    log.info("consumer did not leave in order", service=service, task=repr(leaving))
 
 
 def _read(record: envelope.Record, decode: envelope.Decode) -> Item:

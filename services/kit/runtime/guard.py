@@ -25,6 +25,7 @@ from services.kit.runtime import failures
 from services.kit.runtime.consumer import leave
 from services.kit.runtime.inputs import State
 from services.kit.runtime.producer import Producer
+from services.kit.runtime.tasks import heard
 from services.kit.settings import Platform
 
 _REMEMBERED = 200_000
@@ -61,6 +62,9 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     @Service.task
     async def _run(self) -> None:
+        await heard(self._watch())
+
+    async def _watch(self) -> None:
         kafka = AIOKafkaConsumer(
             bootstrap_servers=self._platform.kafka,
             client_id=f"{self.service}-guard",

@@ -58,6 +58,7 @@ class Producer:
         self._client = client
         self._timeout_s = timeout.total_seconds()
         self._producer: AIOKafkaProducer | None = None
+        self._broken: AIOKafkaProducer | None = None
         self._replacing: asyncio.Task[None] | None = None
 
     @property
@@ -94,9 +95,10 @@ class Producer:
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.gather(self._replacing, return_exceptions=True)
-        if (producer := self._producer) is not None:
-            self._producer = None
-            await _stop(producer)
+        producers, self._producer, self._broken = (self._producer, self._broken), None, None
+        for producer in producers:
+            if producer is not None:
+                await _stop(producer)
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Produce these messages and wait for all acknowledgements.
@@ -160,11 +162,12 @@ class Producer:
     def _replace(self, broken: AIOKafkaProducer) -> None:
         if self._producer is not broken:
             return
-        self._producer = None
+        self._producer, self._broken = None, broken
         self._replacing = asyncio.create_task(self._reconnect(broken))
 
     async def _reconnect(self, broken: AIOKafkaProducer) -> None:
         await _stop(broken)
+        self._broken = None
         while True:
             try:
                 self._producer = await self._connect()
@@ -175,19 +178,18 @@ class Producer:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop without waiting for what cannot be delivered; `stop` alone flushes without end while no broker answers."""
+    """Stop without waiting for what cannot be delivered; aiokafka alone tries without end while no broker answers."""
     try:
         async with asyncio.timeout(3):
             await producer.flush()
-            await producer.stop()
-            return
     except (KafkaError, OSError, TimeoutError) as error:
-        log.warning("producer did not stop in order", error=repr(error))
-    # aiokafka has no way to give up: end its batches and its sending task by hand, or they try for good.
-    producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
-    for end in (producer._sender.close, producer.stop):
-        try:
-            async with asyncio.timeout(2):
-                await end()
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("producer did not stop", error=repr(error))
+        log.warning("producer given up with messages under way", error=repr(error))
+    finally:
+        # aiokafka has no way to give up: end its batches and its sending task by hand.
+        producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
+        for end in (producer._sender.close, producer.stop):
+            try:
+                async with asyncio.timeout(2):
+                    await end()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("producer did not stop in order", error=repr(error))
