@@ -49,6 +49,8 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._states = {platform.topic_prefix + state.topic: state for state in states}
         self._last: OrderedDict[tuple[str, UUID], int] = OrderedDict()
         self._doubts: set[tuple[str, UUID]] = set()
+        self._behind: dict[tuple[str, UUID], int] = {}
+        """Doubtful keys whose row was above their last record when they were looked at, with that record's version."""
         self._unsettled = False
         """Whether something was read since the group's offsets were moved."""
 
@@ -59,6 +61,7 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         # What another guard saw meanwhile is not known here: every key is one that is seen for the first time.
         self._last.clear()
         self._doubts.clear()
+        self._behind.clear()
 
     @Service.task
     async def _run(self) -> None:
@@ -105,6 +108,8 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             log.warning("states are compared again", service=self.service, error=repr(error))
             await asyncio.sleep(_DOUBT_S)
             return
+        if self._doubts:
+            return
         try:
             async with asyncio.timeout(2):
                 await kafka.commit()
@@ -127,8 +132,13 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             self._last.popitem(last=False)
 
     async def settle(self) -> None:
-        """Compare the last record of each doubtful key with its row, and mend."""
+        """Compare the last record of each doubtful key with its row, and mend.
+
+        A row above its key's last record may be on its way to the topic: it is sent again when a second look finds the
+        same. Until then the doubt stays.
+        """
         doubts = frozenset(self._doubts)
+        under_way: dict[tuple[str, UUID], int] = {}
         for topic, state in self._states.items():
             seen = {key: self._last[topic, key] for name, key in doubts if name == topic and (topic, key) in self._last}
             if not seen:
@@ -136,11 +146,17 @@ class Guard(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             async with self._pool.acquire() as connection:
                 rows = await state.versions(connection, seen.keys())
                 above = {key: version for key, version in seen.items() if key in rows and version > rows[key]}
-                behind = [key for key, version in seen.items() if key in rows and version < rows[key]]
+                behind = []
+                for key in (key for key, version in seen.items() if key in rows and version < rows[key]):
+                    if self._behind.get((topic, key)) == seen[key]:
+                        behind.append(key)
+                    else:
+                        under_way[topic, key] = seen[key]
                 lifted = await state.lift(connection, above) if above else ()
                 messages = await state.load(connection, [*behind, *lifted]) if behind or lifted else ()
             if messages:
                 metrics.states_republished.labels(self.service, state.topic, "guard").inc(len(messages))
                 log.info("states republished", service=self.service, topic=state.topic, states=len(messages))
                 await self._producer.publish(messages)
-        self._doubts -= doubts
+        self._doubts -= doubts - under_way.keys()
+        self._behind = under_way
