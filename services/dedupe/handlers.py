@@ -58,12 +58,19 @@ async def _add_to_known(
     if change.links or any(identity(records[id]) != identity(record) for id, record in change.records.items()):
         raise _PlacesMayChange()
     await store.save_records(connection, change.records.values())
+    affected = {
+        record.contact_id for id, record in change.records.items() if _known_of(record) != _known_of(records[id])
+    }
     members: dict[UUID, list[Record]] = {}
     for record in (records | change.records).values():
-        assert record.contact_id is not None
-        members.setdefault(record.contact_id, []).append(record)
-    affected = {record.contact_id for record in change.records.values()}
-    return await publish(connection, {id: those for id, those in members.items() if id in affected}, (), {}, ranks)
+        if record.contact_id is not None and record.contact_id in affected:
+            members.setdefault(record.contact_id, []).append(record)
+    return await publish(connection, members, (), {}, ranks)
+
+
+def _known_of(record: Record) -> object:
+    """What a golden record can be made of; visits, and what says nothing new of a customer, leave it as it is."""
+    return record.attributes, record.consents
 
 
 async def _add_and_match(

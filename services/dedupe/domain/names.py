@@ -25,13 +25,15 @@ _SPELLINGS = (
     *(("ch", "c"), ("j", "i"), ("y", "i"), ("w", "v")),
 )
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
+# Of O'Brien, and of the soft sign of Russian names.
+_APOSTROPHES = str.maketrans("", "", "'`")
 
 
 @lru_cache(maxsize=65_536)
 def fold(text: str) -> tuple[str, ...]:
     """The words of a name without case, marks, script and ways of spelling: Anna-Maija Mäki → anna, maia, maki."""
     plain = text if text.isascii() else anyascii(unicodedata.normalize("NFKD", text))
-    plain = plain.lower()
+    plain = plain.lower().translate(_APOSTROPHES)
     for written, sound in _SPELLINGS:
         if written in plain:
             plain = plain.replace(written, sound)
@@ -90,7 +92,8 @@ def relation(a: Name, b: Name) -> Relation:
             return Relation.COMPATIBLE if _text(a.organisation) == _text(b.organisation) else Relation.DIFFERENT
         return Relation.UNKNOWN
     if _crossed(a, b):
-        b = Name(b.family, b.given)
+        agree = _agree(a.given, b.family, common=_COMMON) and _agree(a.family, b.given, common=_COMMON)
+        return Relation.COMPATIBLE if agree else Relation.DIFFERENT
     given = _agree(a.given, b.given, common=_COMMON)
     family = _agree(a.family, b.family, common=frozenset())
     if given is False:

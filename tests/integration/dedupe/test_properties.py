@@ -16,7 +16,7 @@ from tests.unit.dedupe.test_properties import BOUNDS, decisions
 from tests.unit.dedupe.world import Event, World
 
 with_store = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

@@ -55,12 +55,12 @@ def events(draw: st.DrawFn) -> Event:
     links = st.one_of(visitors, visitors, externals, addresses(), claims)
     return event(
         record,
+        fields,
         at=draw(st.integers(0, 5)),
         links=draw(st.lists(links, max_size=2)) if draw(st.booleans()) else (),
         verified=[field for field in fields if draw(st.integers(0, 4)) == 0],
         consents=draw(st.lists(consents, max_size=2)),
         id=str(draw(st.integers(0, 10_000))),
-        **fields,
     )
 
 

@@ -39,6 +39,7 @@ Event = envelope.CloudEvent[messages.Event]
 
 def event(
     record: messages.SourceRecord,
+    said: Mapping[str, str] | None = None,
     *,
     at: float = 0,
     links: Sequence[messages.SourceRecord] = (),
@@ -47,10 +48,14 @@ def event(
     id: str | None = None,
     **fields: str,
 ) -> Event:
-    """An event of `record`, `at` days after the start."""
+    """An event of `record` that says these fields, `at` days after the start."""
     time = START + timedelta(days=at)
     data = messages.Event(
-        record=record, links=list(links), fields=fields, verified=list(verified), consents=list(consents)
+        record=record,
+        links=list(links),
+        fields={**(said or {}), **fields},
+        verified=list(verified),
+        consents=list(consents),
     )
     event_id = ids.event_id(time, record.source, id or repr(msgspec.to_builtins(data)))
     return envelope.CloudEvent(
