@@ -122,7 +122,7 @@ def demo(
     port: Port = 8080,
     duration: Annotated[float | None, typer.Option(min=1, help="Seconds; until Ctrl-C if not given.")] = None,
     rate: Annotated[float, typer.Option(min=0.1, max=200, help="Requests a second.")] = 10,
-    seed: Annotated[int, typer.Option(help="Another number, other people.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another number, another day.")] = 1,
 ) -> None:
     """Run everything with a day of sample customers; with --duration, check at the end that it adds up."""
     from services.ops import demo as theatre

@@ -32,7 +32,7 @@ class Cast:
         self.rng = random.Random(f"day/{self.seed}")
 
     def newcomer(self) -> Person:
-        return self.enter(people.person(self.take_number(), self.seed))
+        return self.enter(people.person(self.take_number()))
 
     def enter(self, person: Person) -> Person:
         """Somebody comes on stage."""

@@ -71,12 +71,12 @@ def written_out(name: str) -> str:
     return name.translate(_WRITTEN_OUT)
 
 
-def person(number: int, seed: int) -> Person:
-    """The person of this number in the row of this seed."""
-    pairs = _pairs(seed)
+def person(number: int) -> Person:
+    """The person of this number in the row."""
+    pairs = _pairs()
     round_, place = divmod(number, len(pairs))
     given, family = pairs[place]
-    rng = random.Random(f"{seed}/{number}")
+    rng = random.Random(f"person/{number}")
     postcode, city = rng.choice(names.TOWNS)
     # In the second round names come again; they add a number to their address, as people do.
     mailbox = without_dots(f"{given}.{family}".lower()) + (str(round_ + 1) if round_ else "")
@@ -107,7 +107,7 @@ def housemate(of: Person, other: Person) -> Person:
 
 
 @cache
-def _pairs(seed: int) -> list[tuple[str, str]]:
+def _pairs() -> list[tuple[str, str]]:
     pairs = [(given, family) for given in names.GIVEN for family in names.FAMILY]
-    random.Random(seed).shuffle(pairs)
+    random.Random("people").shuffle(pairs)
     return pairs
