@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.activity import api, app
+from services.activity import app
 from services.kit import commands, keys, runtime, web
 from services.kit.application import Context
 from services.kit.database import Connection, Pool
