@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from services.kit import envelope
-from services.ops import schemas, topics
+from services.ops import process, schemas, topics
 
 EXAMPLES = [(topic, path) for topic in topics.TOPICS for path in schemas.examples(topic.name)]
 IDS = [f"{topic.name}/{path.stem}" for topic, path in EXAMPLES]
@@ -21,9 +21,9 @@ each_example = pytest.mark.parametrize(("topic", "path"), EXAMPLES, ids=IDS)
 def test_every_topic_has_an_example_of_every_type() -> None:
     shown = {(topic.name, json.loads(path.read_text())["type"]) for topic, path in EXAMPLES}
     written = {(topic.name, type) for topic in topics.TOPICS for type in schemas.types_of(topic)}
-    assert written - shown == {
-        ("customers", f"tuttu.customer.{kind}") for kind in ("created", "split", "erased")
-    }, "kinds of one struct need one example; every other type needs its own"
+    assert written - shown == {("customers", f"tuttu.customer.{kind}") for kind in ("created", "split", "erased")}, (
+        "kinds of one struct need one example; every other type needs its own"
+    )
 
 
 @each_example
@@ -53,7 +53,7 @@ def test_what_services_read_and_write_is_what_the_topics_say() -> None:
     for topic in topics.TOPICS:
         for service in topic.producers:
             assert topic.name in schemas.written(service), f"{service} does not write {topic.name}"
-        readers = {service for service in schemas.process.NAMES if topic.name in schemas.read(service)}
+        readers = {service for service in process.NAMES if topic.name in schemas.read(service)}
         assert readers == set(topic.consumers)
 
 
