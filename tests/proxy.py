@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 CommitFault = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 _HOST = "127.0.0.1"
@@ -122,14 +123,21 @@ class KafkaProxy(Proxy):
 class PostgresProxy(Proxy):
     """Loses what becomes of commits: each fault of `commits` strikes one COMMIT, in turn."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(address)
+    def __init__(self, dsn: str) -> None:
+        self._parts = urlsplit(dsn)
+        super().__init__(f"{self._parts.hostname}:{self._parts.port}")
         self.commits: list[CommitFault] = []
         self.refuse = 0
         """How many new connections are ended at once."""
         self.refuse_after_commit = 0
         """What `refuse` becomes when a fault has struck."""
         self.struck = 0
+
+    @property
+    def dsn(self) -> str:
+        """The address of the database by way of this proxy."""
+        user, at, _ = self._parts.netloc.rpartition("@")
+        return self._parts._replace(netloc=f"{user}{at}{self.address}").geturl()
 
     async def _serve(
         self,

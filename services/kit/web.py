@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 import asyncpg
@@ -61,6 +62,12 @@ def problem(error: errors.TuttuError) -> Response:
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), error.status, headers, "application/problem+json")
+
+
+def _plain_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem of no kind of ours: RFC 9457 then has the status's own words as its title."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/problem+json")
 
 
 def _kebab(name: str) -> str:
@@ -192,9 +199,14 @@ def add_error_handlers(app: FastAPI, service: str) -> None:
 
     async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        plain = errors.TuttuError(str(error.detail))
-        plain.status = error.status_code  # type: ignore[misc]  # the framework's own errors have any status
-        return problem(plain)
+        return _plain_problem(error.status_code, str(error.detail), error.headers)
+
+    async def defect(request: Request, error: Exception) -> Response:
+        # The server logs what it was; to the caller it might tell of others.
+        return _plain_problem(500, "Something went wrong here; the log of the service has the reason.")
+
+    async def value_refused(request: Request, error: Exception) -> Response:
+        return problem(errors.InvalidInput(reason="the database cannot hold a value of this request"))
 
     async def database_away(request: Request, error: Exception) -> Response:
         log.warning("database does not answer", service=service, error=repr(error))
@@ -203,6 +215,8 @@ def add_error_handlers(app: FastAPI, service: str) -> None:
     app.add_exception_handler(errors.TuttuError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(Exception, defect)
+    app.add_exception_handler(asyncpg.DataError, value_refused)
     for kind in (
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,

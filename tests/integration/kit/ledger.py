@@ -162,18 +162,18 @@ async def receipts(connection: Connection, received: Sequence[Received[Amount]])
 
 def balance_message(balance: Balance) -> Message:
     key = str(balance.account_id)
-    return envelope.message("balances", key, _event("test.balance", key, balance), version=balance.version)
+    return envelope.message("balances", key, event("test.balance", key, balance), version=balance.version)
 
 
 def amount_message(account: UUID, cents: int, note: str = "") -> Message:
-    return envelope.message("amounts", str(account), _event("test.amount", str(account), Amount(account, cents, note)))
+    return envelope.message("amounts", str(account), event("test.amount", str(account), Amount(account, cents, note)))
 
 
 def owner_message(account: UUID, name: str) -> Message:
-    return envelope.message("owners", str(account), _event("test.owner", str(account), Owner(account, name)), version=1)
+    return envelope.message("owners", str(account), event("test.owner", str(account), Owner(account, name)), version=1)
 
 
-def _event(type: str, subject: str, data: object) -> CloudEvent[object]:
+def event(type: str, subject: str, data: object) -> CloudEvent[object]:
     return CloudEvent(
         id=f"{type}-{subject}", source="/test", type=type, subject=subject, time=datetime.now(UTC), data=data
     )
@@ -205,10 +205,19 @@ def routes(context: application.Context) -> APIRouter:
     router = APIRouter()
 
     @router.get("/accounts", dependencies=[Depends(web.require("ledger:read"))])
-    async def accounts(limit: Annotated[int, Query(ge=1, le=200)] = 50, after: str | None = None) -> Response:
-        first = web.decode_cursor(after, tuple[UUID])[0] if after else UUID(int=0)
+    async def accounts(
+        limit: Annotated[int, Query(ge=1, le=200)] = 50, after: str | None = None, name: str | None = None
+    ) -> Response:
+        last = web.decode_cursor(after, tuple[UUID])[0] if after else None
         rows = await context.pool.fetch(
-            "SELECT * FROM account WHERE account_id > $1 ORDER BY account_id LIMIT $2", first, limit
+            """
+            SELECT account.* FROM account LEFT JOIN owner USING (account_id)
+            WHERE ($1::uuid IS NULL OR account_id > $1) AND ($2::text IS NULL OR name = $2)
+            ORDER BY account_id LIMIT $3
+            """,
+            last,
+            name,
+            limit,
         )
         found = [Balance(**dict(row)) for row in rows]
         cursor = web.encode_cursor(found[-1].account_id) if len(found) == limit else None
@@ -217,8 +226,8 @@ def routes(context: application.Context) -> APIRouter:
     @router.post("/accounts/{account_id}/close")
     async def close(
         account_id: UUID,
-        idempotency_key: web.IdempotencyKey,
         principal: Annotated[web.Principal, Depends(web.require("ledger:write"))],
+        idempotency_key: web.IdempotencyKey,
     ) -> Response:
         command_id = commands.id_of(principal, idempotency_key)
         outcome = await context.commands.send(

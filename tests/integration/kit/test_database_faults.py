@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -19,15 +18,8 @@ from tests.integration.kit.ledger import Fault, amount_message
 @pytest.fixture
 async def wire(bench: Bench) -> AsyncIterator[proxy.PostgresProxy]:
     """What lies between a worker and its database."""
-    parts = urlsplit(bench.dsn)
-    async with proxy.PostgresProxy(f"{parts.hostname}:{parts.port}") as wire:
+    async with proxy.PostgresProxy(bench.dsn) as wire:
         yield wire
-
-
-def through(wire: proxy.PostgresProxy, dsn: str) -> str:
-    parts = urlsplit(dsn)
-    user, _, _ = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user}@{wire.address}" if user else wire.address).geturl()
 
 
 async def end_backends(bench: Bench) -> int:
@@ -79,7 +71,7 @@ async def test_backends_that_die_in_mid_transaction_lose_and_double_nothing(benc
 async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
     bench: Bench, wire: proxy.PostgresProxy, faults: list[proxy.CommitFault], refused: int
 ) -> None:
-    async with bench.worker(dsn=through(wire, bench.dsn)) as running:
+    async with bench.worker(dsn=wire.dsn) as running:
         await assigned(running)
         expected = len(faults)
         wire.commits, wire.refuse_after_commit = list(faults), refused
@@ -105,7 +97,7 @@ async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
 async def test_a_worker_whose_database_stays_away_stops_and_its_successor_doubles_nothing(
     bench: Bench, wire: proxy.PostgresProxy
 ) -> None:
-    async with bench.worker(dsn=through(wire, bench.dsn)) as running:
+    async with bench.worker(dsn=wire.dsn) as running:
         await assigned(running)
         wire.commits, wire.refuse_after_commit = [proxy.committed], 1000
         await bench.send(amounts(40))
