@@ -116,9 +116,8 @@ def router(context: Context, ranks: Mapping[str, int]) -> APIRouter:
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             members = await _members(connection, contact_id)
             holder = _contact_of(members)
-            published = {one.contact_id: one for one in await store.contacts(connection, [holder])}
-        version = published[holder].version if holder in published else 0
-        return web.Json(_shown(contact_id, holder, version, golden.golden(members, ranks), members))
+            versions = await store.versions(connection, [holder])
+        return web.Json(_shown(contact_id, holder, versions.get(holder, 0), golden.golden(members, ranks), members))
 
     @routes.get("/contacts/{contact_id}/history")
     async def history(

@@ -26,7 +26,6 @@ _MATCHING_LOCK = 0x7475_7474_75  # any number, the same in every version
 
 _attributes = msgspec.json.Decoder(dict[str, Attribute])
 _consents = msgspec.json.Decoder(Consents)
-_golden = msgspec.json.Decoder(Golden)
 _encoder = msgspec.json.Encoder()
 _number = attrgetter("int")
 
@@ -267,10 +266,12 @@ async def decision(connection: Connection, command_id: UUID) -> Decision | None:
 
 
 class Contact(NamedTuple):
+    """A contact as it is published; `state` is the JSON of its `Golden`."""
+
     contact_id: UUID
     version: int
     changed_at: datetime
-    state: Golden
+    state: str
 
 
 async def save_contacts(
@@ -294,7 +295,7 @@ async def save_contacts(
 async def contacts(connection: Connection, ids: Collection[UUID]) -> list[Contact]:
     """Contacts as they are published; those of whom nothing is known are not."""
     rows = await connection.fetch(_QUERIES["contacts"], list(ids))
-    return [Contact(row[0], row[1], row[2], _golden.decode(row[3])) for row in rows]
+    return [Contact(*row) for row in rows]
 
 
 async def versions(connection: Connection, ids: Collection[UUID]) -> dict[UUID, int]:

@@ -57,7 +57,10 @@ class Holders(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two verified records that may be the same customer, a < b. `levels` says why: field → level of agreement."""
+    """Two verified records that may be the same customer, a < b. `levels` says why: field → level of agreement.
+
+    Worked out whenever it is needed: to store what follows from the records at once would be pure cost.
+    """
 
     a: UUID
     b: UUID

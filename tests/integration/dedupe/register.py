@@ -63,7 +63,7 @@ class Register:
         """All published states."""
         rows = await self.connection.fetch("SELECT contact_id FROM contact")
         found = await store.contacts(self.connection, [row[0] for row in rows])
-        return {contact.contact_id: contact.state for contact in found}
+        return {contact.contact_id: msgspec.json.decode(contact.state, type=Golden) for contact in found}
 
     async def contacts(self) -> Contacts:
         """The published states of contacts that are not absorbed, without what depends on the way to them."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import asyncpg
+import msgspec
 import pytest
 
-from services.dedupe import handlers
+from services.dedupe import handlers, messages
 from tests.integration.dedupe.register import Register
 from tests.unit.dedupe.world import Event, World, claim, event, received, ref
 
@@ -191,3 +192,11 @@ async def test_claims_of_one_event_vouch_for_nothing_that_they_name(register: Re
     address = ref("email", "matti@example.fi")
     await register.hear(event(SIGNUP, MAIJA, links=[address]))
     assert await register.connection.fetchval("SELECT claimed FROM record WHERE id = $1", address.id)
+
+
+async def test_a_published_contact_is_just_what_its_type_says(register: Register) -> None:
+    await register.hear(event(SHOP, MAIJA), event(SITE, MATTI, at=1))
+    await register.hear(event(SITE, MAIJA, at=2))
+    for message in await handlers.contacts(register.connection, [SHOP.id, SITE.id]):
+        whole = json.loads(message.value)["data"]
+        assert msgspec.to_builtins(msgspec.convert(whole, messages.Contact)) == whole

@@ -10,6 +10,7 @@ import msgspec
 
 from services.dedupe import messages
 from services.dedupe.domain.golden import Golden
+from services.dedupe.settings import Settings
 from services.kit import envelope
 from tests.unit.dedupe.world import Event, World, claim, event, ref
 
@@ -65,6 +66,11 @@ def test_verified_values_come_first_then_the_sources_rank_then_votes_then_the_la
     assert known(plain, later, others, ranks={"shop": 0}).fields["city"].value == "Oulu"
     assert known(plain, later, others).fields["city"].value == "Turku"
     assert known(plain, later).fields["city"].value == "Oulu"
+
+
+def test_sources_that_are_named_are_trusted_in_their_order() -> None:
+    assert Settings(database="", trusted_sources=" erp, shop,").ranks == {"erp": 0, "shop": 1}
+    assert Settings(database="").ranks == {}
 
 
 def test_claims_fill_only_what_is_missing() -> None:
