@@ -120,7 +120,8 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def on_stop(self) -> None:
         """Let the batch under way end before the task is cancelled: SIGTERM leaves nothing half-done."""
-        if self._kafka is not None:
+        # Without partitions there is no batch; joining a group whose dead member is waited for would take long.
+        if self._batch is not None:
             try:
                 async with asyncio.timeout(_LAST_BATCH_S):
                     await self._left.wait()
