@@ -47,13 +47,10 @@ async def _make_findable(connection: Connection, changes: Sequence[customers.Cha
     handles: dict[UUID, Collection[finding.Handle]] = {}
     for change in changes:
         before, now = change.before, change.customer
-        if finding.found_by(before) == finding.found_by(now):
-            continue
-        entry, held = finding.entry(now), finding.handles(now)
-        if before is None or entry != finding.entry(before):
-            entries[now.customer_id] = entry
-        if before is None or held != finding.handles(before):
-            handles[now.customer_id] = held
+        if finding.of_entry(before) != finding.of_entry(now):
+            entries[now.customer_id] = finding.entry(now)
+        if finding.of_handles(before) != finding.of_handles(now):
+            handles[now.customer_id] = finding.handles(now)
     await store.save_entries(connection, entries)
     await store.save_handles(connection, handles)
 

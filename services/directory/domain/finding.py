@@ -24,7 +24,6 @@ _NOT_LETTER = re.compile(r"[^a-z]+")
 _NOT_DIAL = re.compile(r"[^0-9+]+")
 _LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]+")
 _NAMES = ("given_name", "family_name", "full_name", "organisation")
-_FOUND_BY = (*_NAMES, EMAIL, PHONE)
 # In ASCII these three follow z, in this order.
 _FINNISH = str.maketrans({"å": "{", "ä": "|", "ö": "}"})
 
@@ -95,23 +94,32 @@ def entry(customer: Customer) -> Entry | None:
     names = _first(word for name in _NAMES if (field := customer.fields.get(name)) for word in words(field.value))
     tags = tuple(tag for tag in customer.tags if _fits(tag))
     others = [word for tag in tags for word in words(tag)]
+    addresses = {each.value for each in customer.identifiers if each.kind == EMAIL}
+    if EMAIL in customer.fields:
+        addresses.add(customer.fields[EMAIL].value)
     others += [
         word[:_WORD_LENGTH]
-        for handle in handles(customer)
-        if handle.kind == EMAIL
-        for word in _NOT_LETTER.split(fold(handle.value.partition("@")[0]))
+        for address in sorted(addresses)
+        for word in _NOT_LETTER.split(fold(address.partition("@")[0]))
         if len(word) > 1
     ]
     return Entry(_sort_name(customer), tuple(sorted(_first([*names, *others]))), tuple(names), tags, customer.phase)
 
 
-def found_by(customer: Customer | None) -> tuple[object, ...]:
-    """All that `entry` and `handles` look at: two customers with equal ones are found alike."""
+def of_entry(customer: Customer | None) -> tuple[object, ...]:
+    """All that `entry` looks at: of two customers with equal ones nothing else is kept."""
     if customer is None or not _is_there(customer):
         return ()
-    fields = customer.fields
-    values = [(field.value, field.verified) if (field := fields.get(name)) else None for name in _FOUND_BY]
+    values = [field.value if (field := customer.fields.get(name)) else None for name in (*_NAMES, EMAIL)]
     return (*values, customer.identifiers, customer.tags, customer.phase)
+
+
+def of_handles(customer: Customer | None) -> tuple[object, ...]:
+    """All that `handles` looks at."""
+    if customer is None or not _is_there(customer):
+        return ()
+    fields = [customer.fields.get(kind) for kind in (EMAIL, PHONE)]
+    return (*((field.value, field.verified) if field else None for field in fields), customer.identifiers)
 
 
 def handles(customer: Customer) -> frozenset[Handle]:

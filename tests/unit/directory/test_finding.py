@@ -9,7 +9,7 @@ from rapidfuzz.distance import OSA
 
 from services.directory.domain import customers, finding
 from services.directory.messages import Customer
-from tests.unit.directory.factories import NOON, TEPPO, contact, parts, tags
+from tests.unit.directory.factories import NOON, TEPPO, activity, contact, parts, tags
 
 LETTERS = st.text("abcdeimnorst", min_size=4, max_size=12)
 
@@ -74,10 +74,22 @@ def test_handles_are_exact_and_what_is_claimed_says_so() -> None:
 
 
 def test_only_what_matters_to_finding_makes_a_difference_to_it() -> None:
-    before = customers.customer(parts(contact()))
-    assert finding.found_by(customers.customer(parts(contact(confirmed="2026-12-24")))) == finding.found_by(before)
-    for other in (parts(contact(), tags()), parts(contact(external_id="1")), parts(contact(merged_into=TEPPO))):
-        assert finding.found_by(customers.customer(other)) != finding.found_by(before)
+    def looked_at(state: customers.Parts) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        made = customers.customer(state)
+        return finding.of_entry(made), finding.of_handles(made)
+
+    entry_before, handles_before = looked_at(parts(contact()))
+    assert looked_at(parts(contact(confirmed="2026-12-24"), activity_state=activity())) == (
+        entry_before,
+        handles_before,
+    )
+    with_tags = looked_at(parts(contact(), tags()))
+    assert with_tags[0] != entry_before and with_tags[1] == handles_before
+    verified = looked_at(parts(contact(verified=True)))
+    assert verified[0] == entry_before and verified[1] != handles_before
+    for state in (contact(external_id="1"), contact(fields={"email": "other@example.fi"}), contact(merged_into=TEPPO)):
+        other = looked_at(parts(state))
+        assert other[0] != entry_before and other[1] != handles_before
 
 
 # -- what a person types
