@@ -22,7 +22,9 @@ def configure(*, style: str = "json", level: str = "info") -> None:
         renderer = structlog.processors.JSONRenderer()
     else:
         # Not the default, which prints the local variables: personal data.
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
