@@ -23,6 +23,10 @@ class InvalidSetting(errors.TuttuError):
     """The setting {name} is {value!r}; expected {expected}."""
 
 
+class UnreadableSetting(errors.TuttuError):
+    """The file {path}, which {name}_FILE names, cannot be read: {reason}."""
+
+
 class MissingSetting(errors.TuttuError):
     """The setting {name} is missing; set it in the environment, or name a file that holds it in {name}_FILE."""
 
@@ -58,16 +62,24 @@ def _parse(name: str, value: str, kind: Any) -> Any:
             return timedelta(seconds=float(value))
         if kind in (int, float, str, Path):
             return kind(value)
-    except (KeyError, ValueError):
-        expected = {bool: "yes or no", timedelta: "seconds", int: "a whole number"}.get(kind, kind.__name__)
+    except (KeyError, ValueError, OverflowError):
+        expected = {bool: "yes or no", timedelta: "seconds", int: "a whole number", float: "a number"}[kind]
         raise InvalidSetting(name=name, value=value, expected=expected) from None
     raise TypeError(f"settings cannot hold {kind!r} ({name})")
+
+
+def _text_of(path: Path, name: str) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UnreadableSetting(name=name, path=path, reason=reason) from None
 
 
 def load(kind: type[S], prefix: str, environment: Mapping[str, str] = os.environ) -> S:
     """Read the fields of the dataclass `kind` from `PREFIX_FIELD`; a field without a default must be there.
 
-    Raises `InvalidSetting` or `MissingSetting`, which name the variable.
+    Raises `InvalidSetting`, `MissingSetting` or `UnreadableSetting`, which name the variable.
     """
     values: dict[str, Any] = {}
     hints = typing.get_type_hints(kind)
@@ -76,7 +88,7 @@ def load(kind: type[S], prefix: str, environment: Mapping[str, str] = os.environ
         if name in environment:
             text = environment[name]
         elif f"{name}_FILE" in environment:
-            text = Path(environment[f"{name}_FILE"]).read_text().strip()
+            text = _text_of(Path(environment[f"{name}_FILE"]), name)
         elif item.default is MISSING and item.default_factory is MISSING:
             raise MissingSetting(name=name)
         else:
