@@ -12,7 +12,7 @@ from services.kit import ids
 
 TEXTS = st.text(max_size=20)
 PARTS = st.lists(TEXTS, max_size=4)
-TIMES = st.datetimes(datetime.min.replace(year=1970), datetime.min.replace(year=2500), timezones=st.just(UTC))
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # as hypothesis wants them
 SECRETS = st.binary(min_size=1, max_size=40)
 MILLISECOND = timedelta(milliseconds=1)
 
