@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from services.kit.runtime import Emit, Producer
 
 _QUERIES = load_queries("services.kit")
 _CHANNEL = "command_outcome"
+_LOOK_AGAIN_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +181,10 @@ class Commands:
                     news = self._news
                     if found := await self.find(command_id):
                         return found
-                    await news.wait()
+                    # The news may be lost with the connection that listens: look again now and then.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_AGAIN_S):
+                            await news.wait()
         except TimeoutError:
             return None
 

@@ -132,12 +132,3 @@ async def test_sigterm_leaves_nothing_half_done(bench: Bench) -> None:
     assert await bench.last_balances() == await bench.rows()
     await go_on(bench, 3000)
     assert len(await bench.topic("receipts")) == 3000
-
-
-async def test_crashes_at_every_step_one_after_another_lose_and_double_nothing(bench: Bench) -> None:
-    faults = ("before-apply:SIGKILL", "before-commit:SIGKILL", "before-produce:SIGKILL", "after-produce:SIGKILL")
-    await bench.send([*amounts(300), UNFIT])
-    for _ in faults:
-        assert await ended(await bench.process(*faults)) == -signal.SIGKILL
-    await go_on(bench, 300)
-    assert len({(letter.partition, letter.offset) for letter in await bench.dead_letters()}) == 1
