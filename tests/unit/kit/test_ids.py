@@ -10,11 +10,6 @@ from hypothesis import strategies as st
 
 from services.kit import ids
 
-
-def time_at(seconds: int, microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=microseconds)
-
-
 TEXTS = st.text(max_size=20)
 PARTS = st.lists(TEXTS, max_size=4)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # as hypothesis wants them
