@@ -92,7 +92,7 @@ class _Clusters:
 def _join_asserted(near: Neighbourhood, clusters: _Clusters) -> None:
     """What people said, in the order in which they said it: the later outranks the earlier."""
     musts = {one for those in near.assertions.values() for one in those.values() if one.must}
-    for one in sorted(musts, key=lambda one: one.number):
+    for one in sorted(musts, key=lambda one: (one.number, one.a, one.b)):
         if one.a in near.decided and one.b in near.decided:
             place = clusters.place(one.b)
             if clusters.place(one.a) != place and not clusters.cannot(one.a, place, since=one.number):
@@ -162,8 +162,9 @@ def _vouched_places(near: Neighbourhood, clusters: _Clusters, group: Iterable[Re
     """The contacts of verified records whose events named these claims: somebody clicked on a signed link."""
     for claim in group:
         for link in near.links_as_child.get(claim.id, ()) if claim.named_by <= near.bound else ():
-            if not link.claimed and near.records[link.parent].standing is Standing.VERIFIED:
-                yield clusters.place(link.parent)
+            parent = near.records[link.parent]
+            if not link.claimed and parent.standing is Standing.VERIFIED and parent.naming <= near.bound:
+                yield clusters.place(parent.id)
 
 
 def _fitting_places(near: Neighbourhood, clusters: _Clusters, group: Iterable[Record]) -> Iterator[Place]:

@@ -279,3 +279,19 @@ def test_a_visitor_that_was_parted_does_not_come_back_by_its_link() -> None:
     contact_of = world.decide(unmerge(SITE, VISITOR)).contact_of()
     assert contact_of[SITE.id] != contact_of[VISITOR.id]
     assert world.contacts().keys() == {SITE.id}
+
+
+def test_a_record_that_names_too_many_others_vouches_for_no_claim() -> None:
+    confirmed = [claim(f"{number}@example.fi") for number in range(BOUND + 1)]
+    history = [person(SHOP, MAIJA, at=number, links=[one]) for number, one in enumerate(confirmed)]
+    assert len(set(World().hear(history).contact_of().values())) == len(confirmed) + 1
+
+
+def test_ties_of_one_decision_are_read_in_one_order() -> None:
+    history = [person(SHOP), person(SITE), person(TILL), person(VISITOR)]
+    both = messages.MergeContacts(left=[VISITOR.id, SHOP.id], right=[SITE.id, TILL.id], author="key:liisa")
+    results = set()
+    for _ in range(5):
+        world = World().hear(history).decide(both).decide(unmerge(SHOP, TILL))
+        results.add(tuple(sorted(world.contact_of().items())))
+    assert len(results) == 1
