@@ -202,17 +202,16 @@ def _consents(records: Iterable[Record]) -> list[Consent]:
 
 def _consent(purpose: str, channel: str, said: list[ConsentSaid]) -> Consent | None:
     """A withdrawal anywhere wins. What only claims grant is not granted, and not said to be withdrawn."""
-    withdrawals = [one for one in said if not one.granted]
-    agreeing = withdrawals or said
-    if all(one.claimed and one.granted for one in agreeing):
+    counted = [one for one in said if not (one.claimed and one.granted)]
+    withdrawals = [one for one in counted if not one.granted]
+    agreeing = withdrawals or counted
+    if not agreeing:
         return None
-    # A claim that repeats what a source vouches for may say which text it was that the customer saw.
-    texts = [one for one in agreeing if one.text_version is not None]
-    text = max(texts, key=lambda one: (not one.claimed, one.time, one.text_version), default=None)
+    texts = [(one.time, one.text_version) for one in agreeing if one.text_version is not None]
     return Consent(
         purpose=purpose,
         channel=channel,
         granted=not withdrawals,
-        text_version=text.text_version if text is not None else None,
-        confirmed=max(one.time for one in agreeing if not (one.claimed and one.granted)).date(),
+        text_version=max(texts)[1] if texts else None,
+        confirmed=max(one.time for one in agreeing).date(),
     )

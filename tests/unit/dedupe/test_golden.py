@@ -106,9 +106,9 @@ def test_a_claim_grants_nothing_but_may_withdraw() -> None:
     assert [one.granted for one in known(consent(SHOP, 0, True), consent(SIGNUP, 1, False)).consents] == [False]
 
 
-def test_a_claim_may_say_which_text_a_granted_consent_has() -> None:
-    [both] = known(consent(SHOP, 0, True), consent(SIGNUP, 1, True, "2026-01")).consents
-    assert (both.granted, both.text_version) == (True, "2026-01")
+def test_the_text_of_a_consent_is_that_which_a_source_vouches_for() -> None:
+    [both] = known(consent(SHOP, 0, True, "1"), consent(SITE, 1, True), consent(SIGNUP, 2, True, "2")).consents
+    assert (both.granted, both.text_version, both.confirmed) == (True, "1", date(2026, 11, 23))
 
 
 def test_a_visitor_of_whom_nothing_is_known_is_not_published() -> None:
