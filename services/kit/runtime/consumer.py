@@ -115,8 +115,10 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             log.error("worker stops", service=self.service, error=repr(error), exc_info=error)
             raise
         finally:
-            await self._leave()
-            self._left.set()
+            try:
+                await self._leave()
+            finally:
+                self._left.set()
 
     async def on_stop(self) -> None:
         """Let the batch under way end before the task is cancelled: SIGTERM leaves nothing half-done."""
