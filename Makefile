@@ -37,13 +37,13 @@ up: setup ## Everything on this machine, data kept in .tuttu
 	$(BIN)/tuttu up
 
 test: setup lint ## Lint and all tests
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --dist loadgroup
 
 test-unit: setup ## Tests that need no servers
 	$(PYTEST) $(wildcard tests/unit tests/contract)
 
 test-integration: setup ## Tests against the embedded Kafka and PostgreSQL
-	$(PYTEST) -n 2 $(wildcard tests/integration tests/e2e)
+	$(PYTEST) -n 2 --dist loadgroup $(wildcard tests/integration tests/e2e)
 
 test-clients: setup ## The clients in other languages (needs node)
 	@if command -v node >/dev/null && command -v npm >/dev/null; then \

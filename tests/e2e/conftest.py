@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,13 @@ from services.ops.demo.register import Register
 from services.ops.demo.watcher import Watcher
 from tests.e2e import steps, system
 from tests.servers import Postgres
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One Tuttu for all of them: pytest-xdist keeps them on one worker."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

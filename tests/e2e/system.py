@@ -1,37 +1,34 @@
-"""All six services on the servers of the test run, in a thread with a loop of its own."""
+"""All six services on the servers of the test run, in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import itertools
-import logging
+import os
 import secrets
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import structlog
 
-from services.kit import logs
 from services.kit.application import prefix_of
-from services.ops import access, process, topics, up
+from services.ops import access, process, up
 from services.ops.demo import stage
 from services.ops.demo.cast import Cast
 from services.ops.demo.notes import Notes
 from services.ops.demo.register import Register
 from services.ops.embedded import ports
-from services.ops.installation import platform_of
 from tests.servers import Postgres
 
 
 @dataclass(frozen=True)
 class Tuttu:
-    """A Tuttu under test. `log` holds all that it logged so far."""
+    """A Tuttu under test. `log` is the file that holds all that it logged so far."""
 
     url: str
     admin_key: str
@@ -40,7 +37,7 @@ class Tuttu:
     cast: Cast
     notes: Path
     """The folder in which the demo's notes are, so that a day that is played takes the same keys."""
-    log: io.StringIO
+    log: Path
 
     def client(self) -> httpx.AsyncClient:
         """A client with the admin's key."""
@@ -55,16 +52,28 @@ def running(kafka: str, postgres: Postgres, folder: Path) -> Iterator[Tuttu]:
     name = f"e2e_{secrets.token_hex(4)}"
     prefix = f"{name}-"
     with contextlib.ExitStack() as stack:
-        environment = {"TUTTU_KAFKA": kafka, "TUTTU_TOPIC_PREFIX": prefix, "TUTTU_SECRET": "a secret of the tests"}
+        environment = {
+            "TUTTU_KAFKA": kafka,
+            "TUTTU_TOPIC_PREFIX": prefix,
+            "TUTTU_SECRET": "a secret of the tests",
+            "TUTTU_LOG_LEVEL": "debug",
+        }
         for service in process.NAMES:
             database = stack.enter_context(postgres.empty_database(f"{name}_{prefix_of(service).lower()}"))
             environment[f"{prefix_of(service)}_DATABASE"] = database
-        log = stack.enter_context(_logs_kept())
+        admin_key = asyncio.run(_prepare(environment))
+        log = folder / "tuttu.log"
         port = ports.free()
-        admin_key = stack.enter_context(_in_a_thread(environment, port))
+        stack.enter_context(_in_a_process(environment, port, log))
         url = f"http://127.0.0.1:{port}"
         cast = asyncio.run(_stage(url, admin_key, folder))
         yield Tuttu(url, admin_key, kafka, prefix, cast, folder, log)
+
+
+async def _prepare(environment: dict[str, str]) -> str:
+    """Topics, databases and the admin's key."""
+    await up.prepare(environment, partitions=2, report=lambda message: None)
+    return await access.create_key(environment, name="admin", scopes=access.EVERYTHING)
 
 
 async def _stage(url: str, admin_key: str, folder: Path) -> Cast:
@@ -77,52 +86,38 @@ async def _stage(url: str, admin_key: str, folder: Path) -> Cast:
 
 
 @contextlib.contextmanager
-def _in_a_thread(environment: dict[str, str], port: int) -> Iterator[str]:
-    """Run the services while this is open; gives the admin's key."""
-    loop = asyncio.new_event_loop()
-    ready: Future[str] = Future()
-    stop = asyncio.Event()
+def _in_a_process(environment: dict[str, str], port: int, log: Path) -> Iterator[None]:
+    """Run the services, as `tuttu run` does, while this is open.
 
-    async def serve() -> None:
-        platform = platform_of(environment)
-        await asyncio.gather(topics.create(platform, partitions=2), up.migrate(environment))
-        key = await access.create_key(environment, name="admin", scopes=access.EVERYTHING)
-        builds = process.builds(process.NAMES)
-        async with process.running(builds, platform, environment, port=port) as started:
-            ready.set_result(key)
-            await process.until(stop, started)
-
-    def run() -> None:
+    Not in a thread: what it draws at random and what it logs would be that of the other tests of this process too.
+    """
+    arguments = [sys.executable, "-m", "services", "run", *process.NAMES, "--port", str(port)]
+    with log.open("wb") as out:
+        child = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=out, stderr=out)
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}", child, log)
+        yield
+    finally:
+        child.terminate()
         try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(serve())
-        except BaseException as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-
-    thread = threading.Thread(target=run, name="tuttu")
-    thread.start()
-    try:
-        yield ready.result(timeout=60)
-    finally:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=30)
-        assert not thread.is_alive()
+            ended = child.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            raise
+        assert ended == 0, log.read_text()[-2000:]
 
 
-@contextlib.contextmanager
-def _logs_kept() -> Iterator[io.StringIO]:
-    """All that is logged from here on, down to debug; afterwards logging is as it was."""
-    log = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with contextlib.redirect_stderr(log):
-        logs.configure(style="json", level="debug")
-    try:
-        yield log
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.reset_defaults()
+def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    waiting = list(process.NAMES)
+    while waiting:
+        assert child.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+        try:
+            ready = httpx.get(f"{url}/{waiting[0]}/readyz").status_code == 200
+        except httpx.TransportError:
+            ready = False
+        if ready:
+            waiting.pop(0)
+        else:
+            time.sleep(0.1)

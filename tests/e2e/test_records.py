@@ -80,7 +80,7 @@ async def test_no_personal_data_stands_in_the_logs(
     ):
         assert (await register.client.get(path)).status_code == status
 
-    log = tuttu.log.getvalue()
+    log = tuttu.log.read_text()
     assert '"level": "info"' in log, "the log was not captured"
     said = {text for person in crowd for text in _traces(person) if text in log}
     assert not said
