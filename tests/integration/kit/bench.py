@@ -206,6 +206,17 @@ class Bench:
         finally:
             await admin.close()
 
+    async def guard_has_read_all(self) -> bool:
+        """Whether the guards have come to the end of the state topic, and said so to their group."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.platform.kafka)
+        await admin.start()
+        try:
+            offsets = await admin.list_consumer_group_offsets(f"{self.platform.topic_prefix}ledger-guard")
+        finally:
+            await admin.close()
+        ends = await self.ends("balances")
+        return all(tp in offsets and offsets[tp].offset == end for tp, end in ends.items())
+
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.platform.kafka, auto_offset_reset="earliest")

@@ -87,10 +87,12 @@ async def test_a_guard_that_gets_a_partition_back_does_not_trust_what_it_remembe
     async with bench.worker() as first:
         await assigned(first)
         await settled(bench, 1)
+        await eventually(bench.guard_has_read_all)
         async with bench.worker():
             await eventually(lambda: bench.has_members("ledger-guard", 2))
             # The second worker's guard sees these, the first one's sees half of them.
             await settled(bench, 3)
+            await eventually(bench.guard_has_read_all)
         await eventually(lambda: bench.has_members("ledger-guard", 1))
         await send_stale(bench, 3)
         await bench.wait_states_equal_rows()
