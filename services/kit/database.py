@@ -33,7 +33,6 @@ async def open_pool(
     """A pool whose sessions give up rather than hold locks: time-outs for statements, locks and idle transactions."""
     return await asyncpg.create_pool(
         dsn,
-        reset=_leave_as_it_is,
         min_size=minimum,
         max_size=maximum,
         command_timeout=statement_timeout.total_seconds() + 5,
@@ -47,10 +46,6 @@ async def open_pool(
             "jit": "off",
         },
     )
-
-
-async def _leave_as_it_is(connection: Connection) -> None:
-    """Sessions keep nothing between uses (locks and settings are a transaction's): spare the round trip of a reset."""
 
 
 def load_queries(package: str) -> dict[str, str]:
