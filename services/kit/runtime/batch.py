@@ -57,8 +57,8 @@ class Batch:
 
     async def run(self, items: Sequence[Item]) -> None:
         """Apply what is new, then emit for all. Raises `positions.Fenced`, or what no retry could mend."""
-        repeated = [item for item in items if self._is_applied(item)]
         fresh = [item for item in items if not self._is_applied(item)]
+        repeated = [item for item in items if self._is_applied(item)] if len(fresh) < len(items) else []
         # What is committed goes out first: nothing that is wrong with a new record may hold it back.
         if repeated or self.pending:
             await self._reading(lambda connection: dead_letters.recall(connection, repeated))
@@ -129,9 +129,6 @@ class Batch:
         return item.record.offset < self.held[item.place].applied
 
     async def _transaction(self, fresh: Sequence[Item], careful: bool) -> None:
-        for item in fresh:
-            if item.received is not None:
-                item.reason = item.field = None
         unreadable = sum(item.received is None for item in fresh)
         self.invalid.check(len(fresh), unreadable)
         after = {
@@ -139,12 +136,16 @@ class Batch:
             for key, position in self.held.items()
             if position.dirty
         }
-        for item in fresh:
-            position = self.held[item.place]
-            after[item.place] = Position(position.epoch, item.record.offset + 1, position.produced, position.stored)
+        for key, end in _ends(fresh).items():
+            position = self.held[key]
+            after[key] = Position(position.epoch, end, position.produced, position.stored)
         self.uncertain = True
         async with self.pool.acquire() as connection, connection.transaction():
             if careful:
+                for item in fresh:
+                    # Of an attempt that was rolled back.
+                    if item.received is not None:
+                        item.reason = item.field = None
                 refused: list[Item] = []
                 touched = await self._apply_halving(connection, fresh, refused, (len(fresh), unreadable))
                 await dead_letters.save(connection, refused)
@@ -209,9 +210,9 @@ class Batch:
         await self.producer.publish(messages)
         await self._send_what_moved_meanwhile(versions)
         self.pending.difference_update(touched)
+        for key, end in _ends(items).items():
+            self.held[key].produced = max(self.held[key].produced, end)
         for item in items:
-            position = self.held[item.place]
-            position.produced = max(position.produced, item.record.offset + 1)
             if item.reason is not None:
                 metrics.dead_letters.labels(self.service, item.record.topic).inc()
 
@@ -258,6 +259,11 @@ async def _newer(connection: Connection, state: State, sent: Mapping[UUID, int])
     now = await state.versions(connection, sent.keys())
     moved = [key for key, version in sent.items() if now.get(key, version) > version]
     return await state.load(connection, moved) if moved else ()
+
+
+def _ends(items: Iterable[Item]) -> dict[Partition, int]:
+    """The offset after the last of these items, which are in order, for each partition."""
+    return {item.place: item.record.offset + 1 for item in items}
 
 
 def _by_topic(items: Iterable[Item]) -> dict[str, list[Received[Any]]]:

@@ -27,9 +27,10 @@ class LogStartsAfterPosition(errors.TuttuError):
 
 
 class LogEndsBeforePosition(errors.TuttuError):
-    """{topic}[{partition}] ends at offset {end}, but {service} has come to {position}: the topic was made anew, or has
-    lost its end. Restore it; if it is to begin anew, forget the position in the database of {service}:
-    DELETE FROM position WHERE topic = '{topic}' AND partition = {partition}."""
+    """{topic}[{partition}] ends at offset {end}, but {service} has come to {position}: it has lost its end, or was made
+    anew. Restore it, or say in the database of {service} where to go on. Where only the end was lost: UPDATE position
+    SET applied = {end}, produced = {end} WHERE topic = '{topic}' AND partition = {partition}. Where the topic begins
+    anew: DELETE FROM position WHERE topic = '{topic}' AND partition = {partition}."""
 
 
 @dataclass(slots=True)

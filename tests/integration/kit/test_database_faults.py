@@ -90,8 +90,8 @@ async def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
         assert not running.crashed
     assert await bench.applied() == 80
     assert await bench.balance() == 2 * total(40)
-    assert len(set(await bench.topic("receipts"))) == 80
-    assert len({letter.offset for letter in await bench.dead_letters()}) == 1
+    assert len(await bench.topic("receipts")) == 80
+    assert len(await bench.dead_letters()) == 1
 
 
 async def test_a_worker_whose_database_stays_away_stops_and_its_successor_doubles_nothing(
