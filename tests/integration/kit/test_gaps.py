@@ -71,7 +71,7 @@ async def test_a_log_that_ends_before_the_position_stops_the_worker_instead_of_p
             error = await crashed(running)
         assert isinstance(error, positions.LogEndsBeforePosition)
         # What it says can be done as it stands.
-        statement = re.search(r"UPDATE position .* WHERE topic = 'amounts' AND partition = \d", error.detail)
+        statement = re.search(r"UPDATE position .*? WHERE topic = 'amounts' AND partition = \d", error.detail)
         assert statement is not None
         await bench.pool.execute(statement[0])
     async with bench.worker():
