@@ -47,15 +47,16 @@ def events(url: str, key: str, last_id: str | None) -> Iterator[Event]:
 
 def handle(copy: sqlite3.Connection, event: Event) -> None:
     """Keep the newest version; forget who was merged into another, and who was erased."""
-    if event.data:
-        customer = json.loads(event.data)
+    customer = json.loads(event.data) if event.data else None
+    if customer is not None:
         if event.kind in ("merged", "erased"):
             copy.execute("DELETE FROM customer WHERE id = ?", [customer["customer_id"]])
         else:
             copy.execute("INSERT OR REPLACE INTO customer VALUES (?, ?)", [customer["customer_id"], event.data])
-        print(event.kind, customer["customer_id"], customer["version"], customer["name"], flush=True)
     copy.execute("INSERT OR REPLACE INTO place VALUES (1, ?)", [event.id])
     copy.commit()
+    if customer is not None:
+        print(event.kind, customer["customer_id"], customer["version"], customer["name"], flush=True)
 
 
 def main() -> None:

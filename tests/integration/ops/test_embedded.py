@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,13 +25,14 @@ TOPIC = "kept"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that PostgreSQL's account may enter when the tests run as root."""
-    for parent in tmp_path.parents:
-        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-    tmp_path.chmod(0o711)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's account may enter when the tests run as root.
+
+    Not below pytest's own, which every other run of pytest on this machine closes to all but its owner.
+    """
+    with tempfile.TemporaryDirectory(prefix="tuttu-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @pytest.fixture
