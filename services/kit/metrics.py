@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
 BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -28,6 +30,16 @@ oldest_seconds = Gauge("tuttu_oldest_unprocessed_seconds", "Age of the oldest re
 requests = Histogram(
     "tuttu_request_seconds", "Time to answer.", ["service", "method", "route", "status"], buckets=BUCKETS_S
 )
+
+
+def begin(service: str, topics: Iterable[str]) -> None:
+    """Show a consumer's counts as nought before the first batch: a series that is not there looks like a failed scrape,
+    and its first growth would not be seen."""
+    for of_service in (batch_seconds, batch_records, batches_retried, batches_halved):
+        of_service.labels(service)
+    for topic in topics:
+        records.labels(service, topic)
+        dead_letters.labels(service, topic)
 
 
 def page() -> bytes:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import asyncpg
 import msgspec
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -150,11 +150,6 @@ def body_of(struct: Any) -> dict[str, Any]:
 
 
 # -- pages of results
-
-
-def page_limit(default: int = 50, maximum: int = 200) -> Any:
-    """The type of a `limit` parameter: how many rows a page has at most."""
-    return Annotated[int, Query(ge=1, le=maximum, description=f"Rows a page, {default} if not given.")]
 
 
 def encode_cursor(*values: Any) -> str:

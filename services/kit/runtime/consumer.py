@@ -76,6 +76,7 @@ class Consumer(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._offsets_at = 0.0
         self._dirty_since = 0.0
         self.progress_at = time.monotonic()
+        metrics.begin(service, self._inputs)
 
     # -- life
 

@@ -39,11 +39,6 @@ SELECT count(*) FROM moved;
 SELECT topic, "partition", epoch, applied, produced, touched
 FROM position JOIN unnest($1::text[], $2::integer[]) AS wanted(topic, "partition") USING (topic, "partition");
 
--- all_positions --
--- Read where every partition stands, for operators.
-SELECT topic, "partition", epoch, applied, produced, cardinality(touched) AS touched
-FROM position ORDER BY topic, "partition";
-
 -- skip_to --
 -- Pass records by hand; the epoch grows, so that a running worker leaves and reads the position again.
 UPDATE position SET applied = $3, produced = $3, epoch = epoch + 1
